@@ -1,0 +1,52 @@
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo check test e2e bench docs lock clean
+
+help: ## List every target
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Prepare .venv from the lock file; does nothing when it is up to date
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+	  || { echo "tagger needs Python 3.11 or 3.12: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+	  || { rm -rf .venv; echo "No venv module: apt-get install python3-venv, then again."; exit 2; }
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps \
+	  -r <(sed -n '/^uv==/,/^    # via/p' requirements.lock)
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $(STAMP)
+
+demo: setup ## Draw a catalogue, train both networks on it, tag a fresh part, print what came out
+	$(BIN)/tagger demo --config configs/demo.yaml
+
+check: setup ## Format, lint, types, unit and contract tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit tests/contract
+
+test: check ## All of check, then the short end-to-end tests
+	$(BIN)/pytest tests/e2e
+
+e2e: setup ## End-to-end tests alone, on real servers and a real local Ray
+	$(BIN)/pytest tests/e2e
+
+bench: setup ## Benchmarks; each prints one table
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: setup ## Generate the reference pages again
+	$(BIN)/python -m tagger.tables.schema > docs/columns.md
+	$(BIN)/python -m tagger.report.reference
+
+lock: setup ## Resolve the lock file again from pyproject.toml
+	$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes --extra cpu --extra dev pyproject.toml \
+	  -o requirements.lock -q
+
+clean: ## Remove the environment and everything that was made
+	rm -rf .venv demo build .mypy_cache .ruff_cache .pytest_cache

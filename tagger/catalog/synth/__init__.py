@@ -1,0 +1,1 @@
+"""The synthetic catalogue: pictures drawn with exact truth."""

@@ -1,0 +1,69 @@
+"""How the commands reach Ray: the cluster that is named, or one embedded in this process."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+
+from tagger.config import RayConfig
+from tagger.errors import ClusterUnavailable
+
+_DEFAULTS = {
+    # A loaded small machine needs longer than Ray's 60 s to import TensorFlow in every worker.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    # Actors without GPUs must not see any.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_COLOR_PREFIX": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+_NOISY = (
+    "ray.train",
+    "ray.data",
+    # Asks the dashboard, which the embedded Ray does not start, once a second.
+    "ray.train.v2._internal.execution.controller.placement_group_cleaner",
+    "tensorflow",
+)
+
+
+@contextlib.contextmanager
+def connected(config: RayConfig) -> Iterator[None]:
+    """Ray, for the length of the block. ClusterUnavailable where the named cluster does not answer.
+
+    Whatever Ray and its workers print goes to standard error: standard output is the result's.
+    """
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    address = config.address or os.environ.get("RAY_ADDRESS")
+    with contextlib.redirect_stdout(sys.stderr):
+        _start(config, address)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def quiet_worker() -> None:
+    """Let only warnings of the libraries through; runs first in every worker process."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _DEFAULTS["TF_CPP_MIN_LOG_LEVEL"])
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _start(config: RayConfig, address: str | None) -> None:
+    quiet_worker()
+    shared: dict[str, Any] = {
+        "logging_level": logging.WARNING,
+        "runtime_env": {"worker_process_setup_hook": "tagger.cluster.quiet_worker"},
+    }
+    try:
+        if address:
+            ray.init(address=address, **shared)
+        else:
+            store = config.object_store_mb * 2**20
+            ray.init(num_cpus=config.num_cpus, object_store_memory=store, include_dashboard=False, **shared)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterUnavailable(f"Ray at {address or 'this machine'} did not start or answer: {error}") from error

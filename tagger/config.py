@@ -1,0 +1,317 @@
+"""Configuration: one YAML file, dotted overrides, one frozen tree. Every check of a value is here.
+
+`load_config` reads the file with OmegaConf (interpolation, `${oc.env:NAME}`), applies `key.path=value` overrides in
+order, and checks the result against the pydantic tree below. Unknown keys are refused.
+"""
+
+import datetime
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tagger.errors import ConfigError
+
+OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
+"""What an argument must match to be an override; everything else is an operand."""
+
+_SECRET = re.compile(r"(secret|password|token|api_key|access_key)", re.IGNORECASE)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class RayConfig(_Section):
+    """How to reach Ray, and how much of it to take."""
+
+    address: str | None = None
+    """Cluster address; null uses RAY_ADDRESS, else starts an embedded Ray on this machine."""
+    num_cpus: Positive | None = None
+    """Logical CPUs of the embedded Ray; null takes all."""
+    object_store_mb: Annotated[int, Field(ge=80)] = 600
+    """Object store of the embedded Ray, MiB."""
+
+
+class CatalogConfig(_Section):
+    """The labels table and how photos become network inputs."""
+
+    label_space: str | None = None
+    """YAML with `types`, `colors` and the `merge` tables; null takes the classes from the labels."""
+    labels_glob: str = "labels/*.csv"
+    """Which files under the root hold labels, when `labels` is not given."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns of the labels table that are known and not used; any other extra column is an error."""
+    min_per_class: Positive = 2
+    """Fewest labelled items a class needs."""
+    drop_rare: bool = False
+    """Leave out classes with fewer items instead of stopping."""
+    missing_images: Literal["error", "drop"] = "error"
+    """What to do with labels whose image is not under `images`."""
+    fit: Literal["stretch", "pad"] = "stretch"
+    """How a photo of another shape fills the square input: `stretch` is the customer's, `pad` keeps the shape."""
+
+
+class TrainConfig(_Section):
+    """Both training stages."""
+
+    name: str = "tagger"
+    """The bundle's name under `models/`."""
+    version: str | None = None
+    """The bundle's version; null takes the time the training started."""
+    trunk: Literal["seed_cnn"] = "seed_cnn"
+    """The convolutional trunk."""
+    width: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Factor on the trunk's filter counts (64, 128, 128, 256, 256)."""
+    head: tuple[Positive, ...] = ()
+    """Sizes of linear Dense layers between pooling and the output; they fold into one matrix."""
+    epochs_type: Positive = 20
+    """Passes over the training items for the type network."""
+    epochs_color: Positive = 20
+    """Passes over the training items for the color network."""
+    batch_size: Positive = 64
+    """Global batch, split by the workers."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    """Adam's step size at the given global batch."""
+    batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """How slowly BatchNorm's statistics follow; with few steps an epoch, 0.99 lags behind the weights."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Course of the learning rate over the stage."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Share of pooled features dropped in training."""
+    flip: bool = False
+    """Mirror half of the training pictures left to right."""
+    shift: Annotated[float, Field(ge=0, le=0.25)] = 0.0
+    """Largest random crop and shift, as a share of the side."""
+    transfer: bool = True
+    """Start the color trunk from the type trunk's weights."""
+    workers: Positive = 1
+    """Ray Train workers."""
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 1
+    """Logical CPUs a worker reserves."""
+    use_gpu: bool = False
+    """Give each worker one GPU."""
+    threads: Positive | None = None
+    """TensorFlow threads a worker; null shares the node's cores among the workers."""
+    seed: int = 0
+    """Seed of weights, shuffling, dropout and augmentation."""
+    limit: Positive | None = None
+    """Use only this many labelled items (a trial run); null uses all."""
+    max_failures: Annotated[int, Field(ge=0)] = 2
+    """How many lost workers a stage survives by restoring its last checkpoint."""
+    resume: str | None = None
+    """Run id of a stopped training to continue; null starts a fresh one."""
+
+
+class TagConfig(_Section):
+    """The nightly run."""
+
+    unit_size: Annotated[int, Field(ge=1, le=4096)] = 256
+    """Photos in one unit of work; a unit is staged in one atomic write."""
+    max_reject_share: Share = 0.2
+    """Largest share of final rejects; above it nothing is committed (exit 3)."""
+    retag: Literal["none", "model", "config", "all"] = "none"
+    """Which already tagged photos are tagged again: those of an older model, of other settings, or all."""
+    limit: Positive | None = None
+    """Tag at most this many photos."""
+    prefix: str = ""
+    """Only keys that start with this."""
+    since: datetime.datetime | None = None
+    """Only photos modified at or after this time (UTC)."""
+    engine: Literal["tensorflow"] = "tensorflow"
+    """Inference engine."""
+    actors: Positive = 1
+    """Actors that hold a Tagger each."""
+    cpus_per_actor: Annotated[float, Field(gt=0)] = 1
+    """Logical CPUs an actor reserves."""
+    use_gpu: bool = False
+    """Give each actor one GPU."""
+    batch_size: Positive = 64
+    """Photos the networks see at once."""
+    download_threads: Positive = 16
+    """Concurrent GETs of one fetch task."""
+    decode_children: Positive = 2
+    """Decode processes of one fetch task."""
+    decode_wall_s: Annotated[float, Field(gt=0)] = 10.0
+    """Longest time one photo may take to decode."""
+    decode_memory_mb: Annotated[int, Field(ge=64)] = 1024
+    """Memory one decode process may take beyond its start, MiB."""
+    max_file_mb: Annotated[int, Field(ge=1)] = 64
+    """Largest photo that is downloaded, MiB."""
+    lock_wait_s: Annotated[float, Field(ge=0)] = 60
+    """How long to wait for another run of the same date before giving up (exit 4)."""
+
+
+class FocusConfig(_Section):
+    """Which map says where the color evidence lies."""
+
+    map: Literal["class", "contrast"] = "class"
+    """Evidence for the predicted class, or for it against the others."""
+    cut: Literal["post_bn", "post_relu"] = "post_bn"
+    """Where the trunk's output is cut; both cuts give the same logits."""
+
+
+class ReviewConfig(_Section):
+    """Which items annotators see."""
+
+    budget: Share = 0.1
+    """Share of the night that may be flagged."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Annotators' minutes a night; replaces `budget` where given."""
+    seconds_per_item: Annotated[float, Field(gt=0)] = 12
+    """Time an annotator needs for one item; turns minutes into items."""
+    target_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Precision promised for what passes without review; null chooses by budget."""
+    audit_share: Share = 0.01
+    """Random share of the night that is reviewed whatever its confidence."""
+    out: str | None = None
+    """Root under which the queue is written as `review/<date>/`; null takes the root."""
+
+
+class EvaluateConfig(_Section):
+    """Measuring a bundle against labels."""
+
+    split: Literal["report", "select", "calibrate", "all"] = "report"
+    """Which role of the labelled items is measured."""
+    min_type_accuracy: Share = 0.0
+    """A trained bundle below this is written but not promoted (exit 3)."""
+
+
+class DemoConfig(_Section):
+    """The demonstration on a synthetic catalogue."""
+
+    count: Positive = 2000
+    """Pictures drawn for training, calibration and report."""
+    fresh: Positive = 400
+    """Pictures of the night that is tagged; drawn with another seed."""
+    seed: int = 1
+    """Seed of the drawings."""
+    types: tuple[str, ...] = ()
+    """Types that are drawn; empty means all 24."""
+    colors: tuple[str, ...] = ()
+    """Colors that are drawn; empty means all 20."""
+    baseline: Positive = 1500
+    """Training pictures that the baseline of color histogram and outline learns from."""
+
+
+class Config(_Section):
+    """The whole tree."""
+
+    root: str = ""
+    """Local folder or s3://bucket/prefix that holds labels, models, tables and work."""
+    images: str = ""
+    """Where the photos are; empty means `<root>/images`."""
+    labels: str = ""
+    """A labels table; empty means every `labels/*.csv` under the root."""
+    model: str = ""
+    """A bundle's folder, or a name under `<root>/models/` or among the shipped models."""
+    date: datetime.date | None = None
+    """The night; null resumes the newest unfinished run, else takes today (UTC)."""
+    ray: RayConfig = RayConfig()
+    catalog: CatalogConfig = CatalogConfig()
+    train: TrainConfig = TrainConfig()
+    tag: TagConfig = TagConfig()
+    focus: FocusConfig = FocusConfig()
+    review: ReviewConfig = ReviewConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    demo: DemoConfig = DemoConfig()
+
+    @property
+    def images_uri(self) -> str:
+        """Where the photos are."""
+        return self.images or f"{self.root.rstrip('/')}/images"
+
+
+def load_config(file: str | None, overrides: Iterable[str] = ()) -> Config:
+    """The configuration of a command: `file` (null for the defaults), then `key.path=value` overrides in order.
+
+    ConfigError names the file, the key, the value received and what is allowed.
+    """
+    source = file or "command line"
+    tree = _read_yaml(file) if file else OmegaConf.create({})
+    try:
+        merged = OmegaConf.merge(tree, *map(_parse_override, overrides))
+        values = OmegaConf.to_container(merged, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{source}: {_first_line(error)}") from error
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source)) from error
+
+
+def as_yaml(config: Config) -> str:
+    """The configuration as YAML, with the values of secret-looking keys masked."""
+    return yaml.safe_dump(_masked(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(file: str) -> DictConfig:
+    path = Path(file)
+    if not path.is_file():
+        raise ConfigError(f"There is no configuration file '{file}'. {_near_files(path)}")
+    try:
+        tree = OmegaConf.load(path)
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not readable YAML: {_first_line(error)}") from error
+    if not isinstance(tree, DictConfig):
+        raise ConfigError(f"{file} must hold 'key: value' lines at its top level.")
+    return tree
+
+
+def _near_files(path: Path) -> str:
+    folder = path.parent if path.parent.is_dir() else Path("configs")
+    found = sorted(str(p) for p in folder.glob("*.yaml"))
+    return f"There are: {', '.join(found)}." if found else f"{folder} holds no .yaml file."
+
+
+def _parse_override(override: str) -> DictConfig:
+    if not OVERRIDE.match(override):
+        raise ConfigError(f"'{override}' is not an override. Write key.path=value, for example train.width=0.5.")
+    key, _, text = override.partition("=")
+    try:
+        return OmegaConf.from_dotlist([f"{key}={text or repr('')}"])
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"The value of {key} is not readable: '{text}'.") from error
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    lines = [_explain_one(dict(detail), source) for detail in error.errors()]
+    return "\n".join(lines)
+
+
+def _explain_one(detail: dict[str, Any], source: str) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{source}: there is no key '{key}'. {_allowed_keys(detail['loc'])}"
+    return f"{source}: {key} = {detail['input']!r} is not allowed: {detail['msg']}."
+
+
+def _allowed_keys(location: tuple[str | int, ...]) -> str:
+    model: type[BaseModel] = Config
+    for part in location[:-1]:
+        section = model.model_fields[str(part)].annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            model = section
+    names = list(model.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), names, n=1)
+    hint = f"Did you mean '{near[0]}'? " if near else ""
+    return f"{hint}Allowed here: {', '.join(names)}."
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: "***" if v and _SECRET.search(k) else _masked(v) for k, v in value.items()}
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

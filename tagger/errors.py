@@ -1,0 +1,68 @@
+"""The whole error family. It splits by what the caller does next, and each class carries the exit code of the command.
+
+TaggerError                exit 1   never raised itself
+├── BadInput               exit 2   a person must change something: a path, a value, a file
+│   ├── ConfigError        exit 2   the configuration
+│   ├── LabelsError        exit 2   the labels table
+│   └── BundleError        exit 2   the trained bundle
+├── GateRefused            exit 3   a quality gate said no: nothing was promoted or committed
+├── DateLocked             exit 4   another run holds the date
+└── Retryable              exit 5   a dependency did not answer: the same command may work later
+    ├── StorageUnavailable exit 5   object storage
+    └── ClusterUnavailable exit 5   Ray, or too few resources in it
+
+A bug stays a plain Python exception (exit 1). A bad photo is data, not an exception: see `tagger/picture/decode.py`.
+"""
+
+
+class TaggerError(Exception):
+    """Base of every error that the product raises on purpose; its text is one sentence for people.
+
+    Subclasses take only the message, so that they survive the pickling that carries them between Ray workers.
+    """
+
+    exit_code = 1
+
+
+class BadInput(TaggerError):
+    """A person must act: nothing changes by trying again."""
+
+    exit_code = 2
+
+
+class ConfigError(BadInput):
+    """A configuration file or an override on the command line."""
+
+
+class LabelsError(BadInput):
+    """A labels table."""
+
+
+class BundleError(BadInput):
+    """A trained bundle that is missing, damaged or of another version."""
+
+
+class GateRefused(TaggerError):
+    """A quality gate said no; nothing was promoted or committed."""
+
+    exit_code = 3
+
+
+class DateLocked(TaggerError):
+    """Another run holds the date."""
+
+    exit_code = 4
+
+
+class Retryable(TaggerError):
+    """A dependency did not answer."""
+
+    exit_code = 5
+
+
+class StorageUnavailable(Retryable):
+    """Object storage did not answer, or refused for a passing reason."""
+
+
+class ClusterUnavailable(Retryable):
+    """No Ray cluster, or one too small for the plan."""

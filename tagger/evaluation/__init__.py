@@ -1,0 +1,1 @@
+"""Predictions against labels: metrics, baselines, the promotion gate."""

@@ -1,0 +1,191 @@
+"""Two trained networks -> everything else a bundle holds: temperatures, references, thresholds and figures.
+
+Fitted on the `calibrate` items; figures come from the `report` items, which nothing is fitted on.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tagger.config import ReviewConfig
+from tagger.evaluation.metrics import Evaluation, evaluate
+from tagger.flags.color_distance import fit_color_reference
+from tagger.flags.reasons import Signals, Thresholds, review_reasons
+from tagger.flags.thresholds import Promise, by_budget, by_precision
+from tagger.model.bundle import BundleInfo
+from tagger.model.calibrate import expected_calibration_error, fit_temperature
+from tagger.tag.predict import Evidence, Tagger, energy
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 64
+_HISTOGRAM_BINS = 10
+
+Take = Callable[[npt.NDArray[np.integer]], npt.NDArray[np.uint8]]
+"""Rows -> pictures (n, 128, 128, 3) uint8."""
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Items of one role: rows of the pictures, class numbers by attribute, near-duplicate groups."""
+
+    rows: npt.NDArray[np.integer]
+    labels: Mapping[str, npt.NDArray[np.integer]]
+    groups: npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """info: the bundle's description, complete but for digests. evaluations: attribute -> figures on `report`.
+    reference: shares and histograms on `calibrate`, for drift."""
+
+    info: BundleInfo
+    evaluations: Mapping[str, Evaluation]
+    reference: Mapping[str, Any]
+
+
+def fit_bundle(
+    draft: BundleInfo,
+    networks: Mapping[str, Any],
+    take: Take,
+    roles: Mapping[str, LabelledRows],
+    review: ReviewConfig,
+) -> Fitted:
+    """Complete `draft`, whose temperatures, references, thresholds and metrics are placeholders, from labelled rows."""
+    calibrate, report = roles["calibrate"], roles["report"]
+    evidence = observe_rows(Tagger(draft, networks), take, calibrate.rows)
+    calibrated = _calibrated(draft, evidence, calibrate)
+    tagger = Tagger(calibrated, networks)
+    signals = tagger.signals(evidence, np.ones(len(calibrate.rows)))
+    thresholds, promises = _thresholds(signals, tagger, evidence, calibrate, review)
+    seen = observe_rows(tagger, take, report.rows)
+    evaluations = evaluate_evidence(tagger, seen, report)
+    metrics: dict[str, Any] = {
+        **{name: _figures(result) for name, result in evaluations.items()},
+        "calibration_error_before": _errors_before(evidence, calibrate),
+        "promises": promises,
+        **_review_figures(tagger.signals(seen, np.ones(len(report.rows))), thresholds, seen),
+    }
+    info = replace(calibrated, thresholds=thresholds.to_dict(), metrics=metrics)
+    return Fitted(info, evaluations, _drift_reference(tagger, evidence))
+
+
+def observe_rows(tagger: Tagger, take: Take, rows: npt.NDArray[np.integer]) -> Evidence:
+    """The evidence of all rows, in their order, a batch of pictures at a time."""
+    parts = [tagger.observe(pixels).evidence for pixels in _batches(take, rows)]
+    return Evidence(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Evidence)})
+
+
+def evaluate_evidence(tagger: Tagger, evidence: Evidence, items: LabelledRows) -> dict[str, Evaluation]:
+    """Both attributes' figures."""
+    probabilities = tagger.probabilities(evidence)
+    return {
+        name: evaluate(name, tagger.info.classes[name], probabilities[name], items.labels[name])
+        for name in ("type", "color")
+    }
+
+
+def _batches(take: Take, rows: npt.NDArray[np.integer]) -> Iterator[npt.NDArray[np.uint8]]:
+    for start in range(0, len(rows), _BATCH):
+        yield take(rows[start : start + _BATCH])
+
+
+def _calibrated(draft: BundleInfo, evidence: Evidence, items: LabelledRows) -> BundleInfo:
+    energies = energy(evidence.type_logits)
+    colors = [draft.classes["color"][label] for label in items.labels["color"]]
+    return replace(
+        draft,
+        temperatures={
+            "type": fit_temperature(evidence.type_logits, items.labels["type"]),
+            "color": fit_temperature(evidence.color_logits, items.labels["color"]),
+        },
+        color_reference=fit_color_reference(evidence.dominant_rgb, colors).to_dict(),
+        scope_reference={"mean": float(energies.mean()), "deviation": float(max(energies.std(), 1e-6))},
+    )
+
+
+def _thresholds(
+    signals: Signals, tagger: Tagger, evidence: Evidence, items: LabelledRows, review: ReviewConfig
+) -> tuple[Thresholds, dict[str, Any]]:
+    """By budget; with a target precision, the two confidence thresholds are those that promise it.
+
+    Each attribute's promise holds at its own delta, so both together at the sum. Where the target is out of reach, the
+    stricter of the budget's threshold and the best that could be tested stays.
+    """
+    thresholds = by_budget(signals, review.budget, review.audit_share)
+    if review.target_precision is None:
+        return thresholds, {}
+    promises: dict[str, Promise] = {}
+    for name, values in tagger.probabilities(evidence).items():
+        correct = values.argmax(axis=1) == items.labels[name]
+        promises[name] = by_precision(values.max(axis=1), correct, items.groups, review.target_precision)
+        _warn_if_broken(name, promises[name], review.target_precision)
+    promised = replace(
+        thresholds,
+        type_confidence=_promised(promises["type"], thresholds.type_confidence),
+        color_confidence=_promised(promises["color"], thresholds.color_confidence),
+    )
+    return promised, {name: vars(promise) for name, promise in promises.items()}
+
+
+def _promised(promise: Promise, by_share: float | None) -> float | None:
+    known = [threshold for threshold in (promise.threshold, by_share) if threshold is not None]
+    return promise.threshold if promise.is_met else max(known, default=None)
+
+
+def _warn_if_broken(name: str, promise: Promise, target: float) -> None:
+    if not promise.is_met:
+        logger.warning(
+            "review.target_precision = %s cannot be promised for %s on %d groups; at most %.3f can.",
+            target,
+            name,
+            promise.group_count,
+            promise.precision,
+        )
+
+
+def _figures(result: Evaluation) -> dict[str, Any]:
+    figures = result.to_dict()
+    return {name: value for name, value in figures.items() if name not in {"attribute", "confusion"}}
+
+
+def _errors_before(evidence: Evidence, items: LabelledRows) -> dict[str, float]:
+    """Expected calibration error of the plain softmax on `calibrate`: what the temperature had to mend."""
+    errors = {}
+    for name, logits in (("type", evidence.type_logits), ("color", evidence.color_logits)):
+        plain = np.exp(logits - logits.max(axis=1, keepdims=True))
+        errors[name] = expected_calibration_error(plain / plain.sum(axis=1, keepdims=True), items.labels[name])
+    return errors
+
+
+def _review_figures(signals: Signals, thresholds: Thresholds, evidence: Evidence) -> dict[str, float | None]:
+    flagged = [bool(reasons) for reasons in review_reasons(signals, thresholds)]
+    return {
+        "flagged_share": float(np.mean(flagged)),
+        "mean_focus": _mean(evidence.focus),
+        "mean_cam_on_product": _mean(evidence.cam_on_product),
+    }
+
+
+def _mean(values: npt.NDArray[np.floating]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _drift_reference(tagger: Tagger, evidence: Evidence) -> dict[str, Any]:
+    """What tonight is compared with: predicted shares, histograms of confidence and focus in ten bins of [0, 1]."""
+    reference: dict[str, Any] = {"items": len(evidence.focus)}
+    for name, values in tagger.probabilities(evidence).items():
+        shares = np.bincount(values.argmax(axis=1), minlength=values.shape[1]) / len(values)
+        reference[f"{name}_shares"] = dict(zip(tagger.info.classes[name], shares.tolist(), strict=True))
+        reference[f"{name}_confidence"] = _histogram(values.max(axis=1))
+    return reference | {"focus": _histogram(evidence.focus)}
+
+
+def _histogram(values: npt.NDArray[np.floating]) -> list[int]:
+    known = np.clip(values[~np.isnan(values)], 0, 1)
+    return [int(count) for count in np.histogram(known, _HISTOGRAM_BINS, (0, 1))[0]]

@@ -1,0 +1,1 @@
+"""Which tags not to trust: review reasons, risk, thresholds."""

@@ -1,0 +1,1 @@
+"""Where the evidence lies: product masks, focus measures, overlays."""

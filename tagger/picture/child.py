@@ -1,0 +1,96 @@
+"""The program of a decode child: photos in, pictures or reasons out, through one connection, until that closes.
+
+Started by `children.py` as `python -m tagger.picture.child` and not by multiprocessing, whose children import the
+parent's main module again. It answers in plain bytes and not in pickles: whoever takes over a decoder stays in here.
+"""
+
+import io
+import json
+import os
+import resource
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import NoReturn
+
+import numpy as np
+from PIL import AvifImagePlugin, Image
+
+from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_photo
+from tagger.picture.fit import Fit
+
+READY = b"ready"
+
+# The parent ends a child at the wall limit; this much later the child ends itself, should the parent be gone.
+_ORPHAN_GRACE_S = 5.0
+
+
+def pack_answer(answer: DecodedPhoto | Reject) -> bytes:
+    """One line of JSON, then the bytes of the pixels where there are any."""
+    if isinstance(answer, Reject):
+        return json.dumps(asdict(answer)).encode() + b"\n"
+    facts = {"width": answer.width, "height": answer.height, "format": answer.format, "phash": answer.phash}
+    return json.dumps(facts).encode() + b"\n" + answer.pixels.tobytes()
+
+
+def unpack_answer(message: bytes, size_px: int) -> DecodedPhoto | Reject:
+    """Inverse of `pack_answer`; the pixels are a read-only view of the message. Raises ValueError for anything else."""
+    line, _, pixels = message.partition(b"\n")
+    facts = json.loads(line)
+    if "reason" in facts:
+        return Reject(str(facts["reason"]), str(facts["detail"]))
+    picture = np.frombuffer(pixels, np.uint8).reshape(size_px, size_px, 3)
+    return DecodedPhoto(picture, int(facts["width"]), int(facts["height"]), str(facts["format"]), int(facts["phash"]))
+
+
+def serve(connection: Connection, fit: Fit, limits: DecodeLimits) -> NoReturn:
+    """Answers photo by photo. Raises EOFError or ConnectionError when the other side closes the connection."""
+    connection.send_bytes(READY)
+    while True:
+        photo = connection.recv_bytes()
+        signal.setitimer(signal.ITIMER_REAL, limits.wall_s + _ORPHAN_GRACE_S)
+        answer = pack_answer(decode_photo(photo, fit, limits))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        connection.send_bytes(answer)
+
+
+def limit_address_space(headroom_bytes: int) -> None:
+    """Lets this process take so much more address space than it has now; more fails as a MemoryError. Linux only."""
+    if sys.platform == "linux":
+        with open("/proc/self/statm") as statm:
+            taken = int(statm.read().split()[0]) * resource.getpagesize()
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (taken + headroom_bytes, hard))
+
+
+def main(arguments: list[str]) -> None:
+    """Arguments: the number of the inherited socket, the fit as JSON, the limits as JSON."""
+    fit, limits = Fit(**json.loads(arguments[1])), DecodeLimits(**json.loads(arguments[2]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many children as there are cores to use
+    _silence_c_libraries()
+    _load_lazy_libraries(fit)
+    limit_address_space(limits.memory_bytes)
+    with suppress(EOFError, ConnectionError):
+        serve(Connection(int(arguments[0])), fit, limits)
+
+
+def _load_lazy_libraries(fit: Fit) -> None:
+    """The first picture imports scipy, which is neither to count against its time nor against its memory."""
+    photo = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(photo, "PNG")
+    decode_photo(photo.getvalue(), fit, DecodeLimits())
+
+
+def _silence_c_libraries() -> None:
+    """libtiff reports every broken file on file descriptor 2; Python's own messages keep the old one."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

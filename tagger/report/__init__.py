@@ -1,0 +1,1 @@
+"""What people look at: explained pictures and pages."""

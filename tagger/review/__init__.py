@@ -1,0 +1,1 @@
+"""Flagged items to annotators and their answers back."""

@@ -1,0 +1,1 @@
+"""The output tables: schema, commits, queries."""

@@ -1,0 +1,100 @@
+"""DuckDB over the committed runs: the views `tags`, `rejects`, `runs` and `current`.
+
+DuckDB reads through pyarrow datasets of the Delta tables, so it needs no extension and no credentials, and reads only
+the columns and row groups that a query asks for. After the views are made it can reach neither files nor network.
+"""
+
+import tempfile
+import uuid
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from tagger.errors import BadInput, StorageUnavailable
+from tagger.storage import Root
+from tagger.tables.schema import COMMITTED
+from tagger.tables.store import Tables
+
+VIEWS = f"""
+CREATE VIEW runs AS SELECT * FROM runs_log WHERE status = '{COMMITTED}';
+CREATE VIEW tags AS SELECT * FROM tags_log WHERE run_id IN (SELECT run_id FROM runs);
+CREATE VIEW rejects AS SELECT * FROM rejects_log WHERE run_id IN (SELECT run_id FROM runs);
+CREATE VIEW current AS SELECT * FROM tags
+    QUALIFY row_number() OVER (PARTITION BY image_key ORDER BY tagged_at DESC, run_id DESC) = 1;
+"""
+"""The views over what the logs of the three tables hold, committed runs or not."""
+
+_SUMMARY = """
+WITH means AS (
+    SELECT run_id, avg(needs_review::INT) AS flagged_share, avg(type_confidence) AS mean_type_confidence,
+           avg(color_confidence) AS mean_color_confidence, avg(focus) AS mean_focus
+    FROM tags GROUP BY run_id),
+reasons AS (
+    SELECT run_id, reason, count(*) AS n FROM (SELECT run_id, unnest(review_reasons) AS reason FROM tags)
+    GROUP BY run_id, reason QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY n DESC, reason) <= 3),
+top AS (
+    SELECT run_id, string_agg(reason || ' ' || n, ', ' ORDER BY n DESC, reason) AS top_reasons
+    FROM reasons GROUP BY run_id)
+SELECT date, run_id, model_version, tagged, rejected, flagged_share, mean_type_confidence, mean_color_confidence,
+       mean_focus, coalesce(top_reasons, '') AS top_reasons
+FROM runs LEFT JOIN means USING (run_id) LEFT JOIN top USING (run_id)
+ORDER BY date DESC, finished_at DESC
+"""
+
+_STREAM_FAILED = "reading the stream registered as"
+
+
+def connect(root: Root) -> duckdb.DuckDBPyConnection:
+    """A connection that sees one moment of the root: committed runs only, empty views where there are none.
+
+    Ask with `.sql(query)` and take `.to_arrow_table()` or `.df()`: `.fetchall()` needs pytz for timestamps.
+    """
+    # Large sorts may spill to a folder of their own, which DuckDB makes when needed and removes.
+    spill = Path(tempfile.gettempdir(), f"tagger-query-{uuid.uuid4().hex}")
+    connection = duckdb.connect(config={"temp_directory": str(spill)})
+    tables = Tables(root)
+    # `runs` is committed last and therefore opened first: all rows of the runs it names are in the others by then.
+    for name in ("runs", "tags", "rejects"):
+        connection.register(f"{name}_log", tables.dataset(name))
+    connection.execute(VIEWS)
+    _lock(connection)
+    return connection
+
+
+def run_query(root: Root, sql: str) -> pa.Table:
+    """The answer to one statement. BadInput with DuckDB's sentence for SQL it refuses."""
+    with connect(root) as connection:
+        try:
+            answer = connection.sql(sql)
+            if answer is None:
+                raise BadInput(f"The query is empty: {sql!r}. Write for example: select count(*) from current")
+            return answer.to_arrow_table()
+        except duckdb.Error as error:
+            raise _refusal(error, root) from error
+
+
+def summary(root: Root) -> pa.Table:
+    """One row a committed run, newest first: what it tagged, rejected and flagged, how sure it was, and why not.
+
+    Columns: date, run_id, model_version, tagged, rejected, flagged_share (of tagged), mean_type_confidence,
+    mean_color_confidence, mean_focus (of those that have one), top_reasons ("low_focus 12, audit 3"; three at most).
+    Shares and means are null for a run that tagged nothing.
+    """
+    return run_query(root, _SUMMARY)
+
+
+def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """Shut files, network and Python's variables to the user's SQL; answers do not depend on the machine's zone."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _refusal(error: duckdb.Error, root: Root) -> Exception:
+    """DuckDB's sentence without the excerpt of the query that follows it."""
+    sentence = " ".join(str(error).split("\n\n")[0].split())
+    if _STREAM_FAILED in sentence:
+        return StorageUnavailable(f"The tables under {root.uri} did not answer: {sentence}. Try again later.")
+    return BadInput(f"The query was refused. {sentence}")

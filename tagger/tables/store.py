@@ -1,0 +1,219 @@
+"""The Delta tables of a root: a run's files are written, named in a plan, and committed; committed runs are read.
+
+    finalise      staged units -> table files, which no table knows yet
+    commit_run    the run's own row, then `work/<run_id>/commit.json`, then one transaction each: rejects, tags, runs
+    finish_run    the same transactions from the plan alone, those that are in skipped
+
+The plan is written once, before the first transaction, and only its files are ever committed: whoever finishes a
+run that died between two transactions commits the files that its first half belongs to.
+"""
+
+import contextlib
+import datetime
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+from pyarrow.fs import FileSelector, FileType, SubTreeFileSystem
+
+from tagger.errors import StorageUnavailable
+from tagger.storage import Root
+from tagger.tables.parts import TARGET_BYTES, DataFile, PartWriter
+from tagger.tables.record import RunRecord
+from tagger.tables.schema import COMMITTED, PARTITION, SCHEMAS
+from tagger.tables.units import Unit
+
+_LOG = logging.getLogger(__name__)
+
+COMMIT_ORDER = ("rejects", "tags", "runs")
+"""`runs` last: its row is what makes a run committed."""
+
+_ATTEMPTS = 5
+
+
+class RunFiles(NamedTuple):
+    """The table files of one run, written and not committed."""
+
+    tags: list[DataFile]
+    rejects: list[DataFile]
+
+
+class Tables:
+    """The tables `tags`, `rejects` and `runs` under `<root>/tables/`."""
+
+    def __init__(self, root: Root, target_bytes: int = TARGET_BYTES) -> None:
+        self._root = root
+        self._target_bytes = target_bytes
+
+    def finalise(self, run_id: str, date: datetime.date, units: Iterable[Unit]) -> RunFiles:
+        """Stream a run's units, in a fixed order, into table files. Again gives the same files under the same names."""
+        tags, rejects = self._writer("tags", run_id, date), self._writer("rejects", run_id, date)
+        for unit in units:
+            tags.add(unit.tags)
+            rejects.add(unit.rejects)
+        return RunFiles(tags.close(), rejects.close())
+
+    def commit_run(self, record: RunRecord, tags: Sequence[DataFile], rejects: Sequence[DataFile]) -> bool:
+        """Commit a whole run: rejects, tags, runs. True if this call made it a committed run.
+
+        A plan left by an earlier attempt wins over the arguments. ValueError where the files do not hold the
+        numbers of rows that the record tells.
+        """
+        rows = sum(file.rows for file in tags), sum(file.rows for file in rejects)
+        if rows != (record.tagged, record.rejected):
+            raise ValueError(f"{record.run_id}: record says {record.tagged}, {record.rejected} rows; files hold {rows}")
+        if not self._root.exists(_plan_key(record.run_id)):
+            writer = self._writer("runs", record.run_id, record.date)
+            writer.add(record.table())
+            plan = {"rejects": rejects, "tags": tags, "runs": writer.close()}
+            text = json.dumps({name: [asdict(file) for file in files] for name, files in plan.items()})
+            self._root.create_once(_plan_key(record.run_id), text.encode())
+        return self.finish_run(record.run_id)
+
+    def finish_run(self, run_id: str) -> bool:
+        """Commit what a run's plan names and the tables lack. True if this call made it a committed run.
+
+        FileNotFoundError where the run has no plan: then nothing of it is committed, and it goes on by its units.
+        """
+        plan = json.loads(self._root.read_bytes(_plan_key(run_id)))
+        added = {name: self.commit(name, run_id, [DataFile(**file) for file in plan[name]]) for name in COMMIT_ORDER}
+        return added["runs"]
+
+    def unfinished_runs(self) -> list[str]:
+        """Runs that have a plan and are not committed yet, sorted: every job calls `finish_run` on them first."""
+        runs = self._open("runs")
+        return [
+            run_id
+            for run_id in self._work_folders()
+            if (runs is None or runs.transaction_version(run_id) is None) and self._root.exists(_plan_key(run_id))
+        ]
+
+    def has(self, name: str, run_id: str) -> bool:
+        """Whether the table holds the run's transaction."""
+        table = self._open(name)
+        return table is not None and table.transaction_version(run_id) is not None
+
+    def commit(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
+        """One transaction that adds the files, possibly none, to a table. False where the run's is already in.
+
+        Other writers may commit meanwhile. StorageUnavailable where the log refuses again and again,
+        FileNotFoundError where a file is gone (a table that names a missing file cannot be read).
+        """
+        refusals = []
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._commit_now(name, run_id, files)
+            except CommitFailedError as error:
+                refusals.append(str(error))
+                time.sleep(0.1 * 2**attempt)
+        raise StorageUnavailable(
+            f"{self._place(name).uri} refused run {run_id} {_ATTEMPTS} times, at last with: {refusals[-1]}. "
+            "Start the job again when no other job writes."
+        )
+
+    def committed_run_ids(self) -> frozenset[str]:
+        """Ids of all committed runs."""
+        runs = self.dataset("runs")
+        with _storage(self._root):
+            rows = runs.to_table(columns=["run_id"], filter=pc.field("status") == COMMITTED)
+        return frozenset(rows["run_id"].to_pylist())
+
+    def known_tags(self) -> Iterator[pa.RecordBatch]:
+        """(image_key, etag, model_version, config_digest) of every committed tag; no other column is read."""
+        return self._committed("tags", ["image_key", "etag", "model_version", "config_digest"])
+
+    def known_rejects(self) -> Iterator[pa.RecordBatch]:
+        """(image_key, etag, reason) of every committed reject; no other column is read."""
+        return self._committed("rejects", ["image_key", "etag", "reason"])
+
+    def dataset(self, name: str) -> ds.Dataset:
+        """The table as it is in the log now, in the schema of this version; empty where nothing was committed yet.
+
+        Whoever reads several tables opens `runs` first: it is committed last, so all rows of its runs are then in.
+        """
+        schema, table = SCHEMAS[name], self._open(name)
+        if table is None:
+            return ds.dataset(schema.empty_table())
+        filesystem, base = self._place(name).arrow()
+        return table.to_pyarrow_dataset(filesystem=SubTreeFileSystem(base, filesystem), schema=schema)
+
+    def _place(self, name: str) -> Root:
+        return self._root.child("tables", name)
+
+    def _writer(self, name: str, run_id: str, date: datetime.date) -> PartWriter:
+        return PartWriter(self._place(name), SCHEMAS[name], run_id, date, self._target_bytes)
+
+    def _open(self, name: str) -> DeltaTable | None:
+        uri, options = self._place(name).delta()
+        try:
+            with _storage(self._root):
+                return DeltaTable(uri, storage_options=options)
+        except TableNotFoundError:
+            return None
+
+    def _create(self, name: str) -> DeltaTable:
+        """CommitFailedError for the loser of a race; with retries it would add a second definition as version 1."""
+        uri, options = self._place(name).delta()
+        once = CommitProperties(max_commit_retries=0)
+        return DeltaTable.create(
+            uri, SCHEMAS[name], "ignore", [PARTITION], storage_options=options, commit_properties=once
+        )
+
+    def _commit_now(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
+        with _storage(self._root):
+            table = self._open(name) or self._create(name)
+            # The same handle asks and commits: then Delta itself refuses when another commits the run in between.
+            if table.transaction_version(run_id) is not None:
+                return False
+            self._add(table, name, run_id, files)
+        _LOG.info("%s: committed %d rows of run %s", name, sum(file.rows for file in files), run_id)
+        return True
+
+    def _add(self, table: DeltaTable, name: str, run_id: str, files: Sequence[DataFile]) -> None:
+        for file in files:
+            if not self._place(name).exists(file.path):
+                raise FileNotFoundError(f"{self._place(name).uri}/{file.path} is gone; run {run_id} is not committed")
+        now_ms = int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [
+            AddAction(f.path, f.size_bytes, {PARTITION: f.partition}, now_ms, True, json.dumps({"numRecords": f.rows}))
+            for f in files
+        ]
+        properties = CommitProperties(app_transactions=[Transaction(run_id, 1)])
+        table.create_write_transaction(actions, "append", SCHEMAS[name], [PARTITION], commit_properties=properties)
+
+    def _committed(self, name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        committed = pa.array(sorted(self.committed_run_ids()), pa.string())
+        rows = self.dataset(name)
+        with _storage(self._root):
+            yield from rows.to_batches(columns=columns, filter=pc.field("run_id").isin(committed))
+
+    def _work_folders(self) -> list[str]:
+        filesystem, base = self._root.child("work").arrow()
+        with _storage(self._root):
+            entries = filesystem.get_file_info(FileSelector(base, allow_not_found=True))
+        return sorted(entry.base_name for entry in entries if entry.type == FileType.Directory)
+
+
+def _plan_key(run_id: str) -> str:
+    return f"work/{run_id}/commit.json"
+
+
+@contextlib.contextmanager
+def _storage(root: Root) -> Iterator[None]:
+    """deltalake and pyarrow tell an outage as a bare OSError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise StorageUnavailable(f"The tables under {root.uri} did not answer: {reason}. Try again later.") from error

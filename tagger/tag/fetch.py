@@ -1,0 +1,188 @@
+"""The first operator: the photos of a unit from storage to pictures, or to rejects.
+
+Downloads run in threads, decoding in child processes that outlive the unit. An outage of storage is told from a few
+failing photos by their share; it ends the run, which is resumed later, and rejects nobody.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tagger.errors import StorageUnavailable
+from tagger.picture.children import DecodeChildren
+from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
+from tagger.picture.fit import Fit
+from tagger.storage import FetchFailed, Root, StoredObject
+
+OUTAGE_SHARE = 0.05
+"""When more than this share of a unit's downloads fail, storage is out, not the photos."""
+OUTAGE_AT_LEAST = 4
+"""Fewer failures are no outage, unless nothing at all comes: a unit can be small."""
+
+CHUNK_BYTES = 128 * 2**20
+"""Photos held encoded at once, by their listed sizes; one larger photo is a chunk of its own."""
+
+
+@dataclass(frozen=True)
+class FetchSettings:
+    """Where photos come from and what they may cost. pauses_s: waits before downloads are tried again."""
+
+    images: Root
+    threads: int
+    children: int
+    fit: Fit
+    limits: DecodeLimits
+    pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A photo as listed, with its picture."""
+
+    photo: StoredObject
+    picture: DecodedPhoto
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A photo as listed, and why it has no answer."""
+
+    photo: StoredObject
+    reject: Reject
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Download:
+    """One photo's bytes, or why there are none; neither where an outage came first."""
+
+    photo: StoredObject
+    data: bytes | None = None
+    failure: FetchFailed | None = None
+    attempts: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether trying again may help."""
+        return self.data is None and (self.failure is None or self.failure.reason == "download_failed")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What became of a unit. seconds: wall time by stage."""
+
+    decoded: tuple[Decoded, ...]
+    rejected: tuple[Rejected, ...]
+    seconds: dict[str, float]
+
+
+def fetch_and_decode(photos: Sequence[StoredObject], settings: FetchSettings) -> Fetched:
+    """Every photo of a unit, decoded or rejected. StorageUnavailable in an outage."""
+    decoded: list[Decoded] = []
+    rejected = [_too_large(p, settings.limits) for p in photos if p.size_bytes > settings.limits.max_bytes]
+    seconds = {"download": 0.0, "decode": 0.0}
+    for chunk in chunked([p for p in photos if p.size_bytes <= settings.limits.max_bytes], CHUNK_BYTES):
+        started = time.monotonic()
+        downloads = download(chunk, settings)
+        downloaded = time.monotonic()
+        rejected += [_failed(d.photo, d.failure, d.attempts) for d in downloads if d.failure]
+        answers = _decode(downloads, settings)
+        decoded += [answer for answer in answers if isinstance(answer, Decoded)]
+        rejected += [answer for answer in answers if isinstance(answer, Rejected)]
+        seconds["download"] += downloaded - started
+        seconds["decode"] += time.monotonic() - downloaded
+    return Fetched(tuple(decoded), tuple(rejected), seconds)
+
+
+def chunked(photos: Sequence[StoredObject], limit_bytes: int) -> Iterator[list[StoredObject]]:
+    """The photos in runs whose listed sizes sum to at most `limit_bytes`, or of one photo."""
+    chunk: list[StoredObject] = []
+    for photo in photos:
+        if chunk and sum(p.size_bytes for p in chunk) + photo.size_bytes > limit_bytes:
+            yield chunk
+            chunk = []
+        chunk.append(photo)
+    if chunk:
+        yield chunk
+
+
+def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Download]:
+    """The photos in order, failed ones tried again after each pause. StorageUnavailable in an outage."""
+    answers = [Download(photo) for photo in photos]
+    for pause_s in (0.0, *settings.pauses_s):
+        waiting = [n for n, answer in enumerate(answers) if answer.is_open]
+        if not waiting:
+            break
+        time.sleep(pause_s)
+        tried = _download_once([answers[n] for n in waiting], len(answers), settings)
+        for n, answer in zip(waiting, tried, strict=True):
+            answers[n] = answer
+    failures = [answer.failure for answer in answers if answer.is_open]
+    if is_outage(len(failures), len(answers)):
+        detail = next((failure.detail for failure in failures if failure), "no answer")
+        raise StorageUnavailable(
+            f"{len(failures)} of {len(answers)} downloads from {settings.images.uri} failed again and again: {detail}. "
+            "Nothing is lost: start the command again when storage answers, and the run goes on."
+        )
+    return answers
+
+
+def is_outage(failed: int, tried: int) -> bool:
+    """Whether so many failures in a window of downloads mean that storage is out."""
+    return failed > 0 and (failed == tried or failed >= max(OUTAGE_AT_LEAST, OUTAGE_SHARE * tried))
+
+
+def _download_once(waiting: Sequence[Download], window: int, settings: FetchSettings) -> list[Download]:
+    """One try each. In an outage the rest is left untried: each try alone takes the client's whole patience."""
+    failures = itertools.count(1)
+    is_out = False
+
+    def one(answer: Download) -> Download:
+        nonlocal is_out
+        if is_out:
+            return answer
+        photo, attempts = answer.photo, answer.attempts + 1
+        try:
+            return Download(photo, settings.images.fetch(photo.key, photo.etag), None, attempts)
+        except FetchFailed as error:
+            if error.reason == "download_failed" and is_outage(next(failures), window):
+                is_out = True
+            return Download(photo, None, error, attempts)
+
+    with ThreadPoolExecutor(settings.threads) as pool:
+        return list(pool.map(one, waiting))
+
+
+def _decode(downloads: Sequence[Download], settings: FetchSettings) -> list[Decoded | Rejected]:
+    present = {d.photo: d.data for d in downloads if d.data is not None}
+    if not present:
+        return []
+    children = decode_children(settings.children, settings.fit, settings.limits)
+    return [
+        Rejected(photo, answer) if isinstance(answer, Reject) else Decoded(photo, answer)
+        for photo, answer in zip(present, children.decode(list(present.values())), strict=True)
+    ]
+
+
+_running: dict[tuple[int, Fit, DecodeLimits], DecodeChildren] = {}
+
+
+def decode_children(count: int, fit: Fit, limits: DecodeLimits) -> DecodeChildren:
+    """This process's decode children, kept from unit to unit; others are closed. They end with the process."""
+    wanted = count, fit, limits
+    if wanted not in _running:
+        while _running:
+            _running.popitem()[1].close()
+        _running[wanted] = DecodeChildren(*wanted)
+    return _running[wanted]
+
+
+def _too_large(photo: StoredObject, limits: DecodeLimits) -> Rejected:
+    detail = f"{photo.size_bytes} bytes; the limit is {limits.max_bytes}"
+    return Rejected(photo, Reject("file_too_large", detail), 0)
+
+
+def _failed(photo: StoredObject, failure: FetchFailed, attempts: int) -> Rejected:
+    return Rejected(photo, Reject(failure.reason, failure.detail), attempts)

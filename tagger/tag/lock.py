@@ -1,0 +1,150 @@
+"""One run a date: a lease that its holder renews.
+
+Lease number n of a date is the object `work/locks/<date>/<n>.json`, made by a conditional write. The highest number
+holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can.
+So a holder that slept too long never overwrites its successor: it sees a higher number and stops. Leases are not
+deleted (a listing of a folder that changes may show neither the old nor the new name, and numbers would start again);
+they take 200 bytes a run and go with the next vacuum.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import date as Date
+from pathlib import Path
+from types import TracebackType
+
+from tagger.errors import DateLocked, StorageUnavailable
+from tagger.storage import Root
+
+_LOG = logging.getLogger(__name__)
+
+LEASE_S = 20.0
+"""A lease that was not renewed for so long is expired. Hosts' clocks must agree to a few seconds."""
+RENEW_S = 5.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who holds a date. `boot_id` names the boot and the process namespace, in which `pid` means something."""
+
+    host: str
+    boot_id: str
+    pid: int
+    renewed_at: float
+    released: bool = False
+
+    def is_held(self, now: float) -> bool:
+        """Whether its holder must be believed alive: renewed of late, and not known to be dead."""
+        return not self.released and now - self.renewed_at <= LEASE_S and not self._holder_is_dead()
+
+    def _holder_is_dead(self) -> bool:
+        if (self.host, self.boot_id) != (socket.gethostname(), _boot_id()):
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+
+
+class DateLock:
+    """Context manager: holds a date of a root. DateLocked where another run keeps it for `wait_s` seconds."""
+
+    def __init__(self, root: Root, date: Date, wait_s: float, renew_s: float = RENEW_S) -> None:
+        self._leases = root.child("work", "locks", date.isoformat())
+        self._date = date
+        self._wait_s = wait_s
+        self._renew_s = renew_s
+        self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time())
+        self._number = 0
+        self._is_lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{date}", daemon=True)
+
+    def __enter__(self) -> "DateLock":
+        deadline = time.monotonic() + self._wait_s
+        while (holder := self._try_to_take()) is not None:
+            if time.monotonic() >= deadline:
+                raise DateLocked(
+                    f"Another run holds {self._date}: process {holder.pid} on {holder.host}, seen "
+                    f"{time.time() - holder.renewed_at:.0f} s ago. Wait for it, or raise tag.lock_wait_s."
+                )
+            time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if not self._is_lost:
+            with contextlib.suppress(StorageUnavailable):  # it expires by itself
+                self._write(replace(self._lease, released=True))
+
+    def check(self) -> None:
+        """DateLocked where the lease was lost meanwhile: another run may hold the date by now."""
+        if self._is_lost or time.time() - self._lease.renewed_at > LEASE_S:
+            raise DateLocked(
+                f"The lease on {self._date} was lost: storage took no renewal for {LEASE_S:.0f} s, or another run "
+                "took it over. Nothing of this run was lost; start the command again to resume it."
+            )
+
+    def _try_to_take(self) -> Lease | None:
+        """None when the date is ours now, else the lease that stands in the way."""
+        while True:
+            highest = max(self._numbers(), default=0)
+            holder = self._read(highest) if highest else None
+            if holder is not None and holder.is_held(time.time()):
+                return holder
+            self._lease, self._number = replace(self._lease, renewed_at=time.time()), highest + 1
+            if self._leases.create_once(_key(self._number), _bytes(self._lease)):
+                return None
+
+    def _keep(self) -> None:
+        while not self._stop.wait(self._renew_s):
+            try:
+                if max(self._numbers(), default=0) != self._number:
+                    self._is_lost = True
+                    return
+                self._write(replace(self._lease, renewed_at=time.time()))
+            except StorageUnavailable as error:
+                _LOG.warning("the lease on %s could not be renewed: %s", self._date, error)
+
+    def _read(self, number: int) -> Lease | None:
+        try:
+            return Lease(**json.loads(self._leases.read_bytes(_key(number))))
+        except FileNotFoundError:  # vacuumed just now
+            return None
+
+    def _write(self, lease: Lease) -> None:
+        self._leases.write_bytes(_key(self._number), _bytes(lease))
+        self._lease = lease
+
+    def _numbers(self) -> list[int]:
+        return [int(found.key.removesuffix(".json")) for found in self._leases.list_objects()]
+
+
+def _key(number: int) -> str:
+    return f"{number:08d}.json"
+
+
+def _bytes(lease: Lease) -> bytes:
+    return json.dumps(asdict(lease)).encode()
+
+
+def _boot_id() -> str:
+    """Containers of one machine share its boot id, not their process ids: so the namespace is part of it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return "unknown"

@@ -1,0 +1,277 @@
+"""The nightly run: lock -> finish what earlier runs left -> plan -> pipeline -> ledger -> finalise -> commit.
+
+Killed at any point, the same command goes on where it stopped: a manifest is complete or made again, a staged unit is
+kept, a commit that began is finished from its own plan, and readers see all of a run or nothing.
+"""
+
+import datetime
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tagger
+from tagger.config import Config
+from tagger.errors import GateRefused
+from tagger.picture.decode import DecodeLimits
+from tagger.picture.fit import Fit
+from tagger.storage import Root, open_root
+from tagger.tables.record import RunRecord
+from tagger.tables.store import Tables
+from tagger.tables.units import staged_units
+from tagger.tag.fetch import FetchSettings
+from tagger.tag.infer import TaggerLike
+from tagger.tag.ledger import Ledger, check_ledger, staged_rows
+from tagger.tag.lock import DateLock
+from tagger.tag.manifest import Manifest, load_manifest
+from tagger.tag.pipeline import LoadTagger, TagJob, cluster_capacity, tag_units
+from tagger.tag.plan import make_manifest
+from tagger.tag.preflight import Layout, lay_out
+from tagger.tag.progress import Worked
+from tagger.tag.runs import (
+    RunIdentity,
+    RunState,
+    canonical_digest,
+    next_run_id,
+    remove_work,
+    save_state,
+    unfinished_states,
+)
+from tagger.tag.stage import RunStamp
+from tagger.tag.summary import RunSummary, told_by
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The bundle that answers tonight. load: makes its Tagger in a worker process, from `uri`."""
+
+    uri: str
+    name: str
+    version: str
+    fit: Fit
+    load: LoadTagger
+
+
+def run(config: Config, serving: Serving | None = None) -> RunSummary:
+    """Tag what is new under the images root and commit it. Ray must be connected before.
+
+    serving: null finds the bundle that `config.model` names.
+    GateRefused (too many rejects), DateLocked, StorageUnavailable, ClusterUnavailable and BadInput leave the tables as
+    they were; the same command resumes the run.
+    """
+    started = time.monotonic()
+    root = open_root(config.root)
+    night = Night(config, root, open_root(config.images_uri), Tables(root), serving or find_serving(config))
+    date = config.date or night.date_to_resume() or datetime.datetime.now(datetime.UTC).date()
+    with DateLock(root, date, config.tag.lock_wait_s) as lock:
+        return night.run(date, lock, started)
+
+
+def find_serving(config: Config) -> Serving:
+    """The bundle that the configuration names. BadInput tells what was tried."""
+    from tagger.model.bundle import find_bundle, read_info  # Keras takes seconds to import
+
+    place = find_bundle(config.model, config.root)
+    info = read_info(place)
+    return Serving(place.uri, info.name, info.version, Fit(info.fit, info.size_px), load_tagger)  # type: ignore[arg-type]
+
+
+def load_tagger(uri: str) -> TaggerLike:
+    """The bundle's Tagger, in the process that will use it."""
+    from tagger.tag.predict import Tagger  # TensorFlow belongs into the actors alone
+
+    return Tagger.load(uri)
+
+
+def answer_settings(config: Config, fit: Fit) -> dict[str, Any]:
+    """The settings that change answers, and no others: `config_digest` is their digest. The bundle's own settings
+    (thresholds, focus map) come with its version."""
+    tag = config.tag
+    decode = {"wall_s": tag.decode_wall_s, "memory_mb": tag.decode_memory_mb, "max_file_mb": tag.max_file_mb}
+    fitted = {"policy": fit.policy, "size_px": fit.size_px}
+    return {"fit": fitted, "engine": tag.engine, "decode": decode}
+
+
+@dataclass(frozen=True)
+class Night:
+    """The steps of one nightly run, in the order in which they are called."""
+
+    config: Config
+    root: Root
+    images: Root
+    tables: Tables
+    serving: Serving
+
+    def run(self, date: datetime.date, lock: DateLock, started: float) -> RunSummary:
+        """All steps, the date's lock being held. started: monotonic seconds."""
+        finished = self.finish_earlier()
+        state, resumed = self.open_run(self.identity(date))
+        manifest = load_manifest(self.root, state.run_id) or self.plan(state)
+        if not manifest.new:
+            remove_work(self.root, state.run_id)
+            return self._nothing_new(date, manifest, time.monotonic() - started, finished)
+        worked, state = self.work(state, manifest)
+        ledger = check_ledger(self.root, state.run_id, manifest)
+        self.check_rejects(state, manifest, ledger)
+        lock.check()
+        record = self.commit(state, manifest, ledger)
+        remove_work(self.root, state.run_id)
+        wall_s = time.monotonic() - started
+        return RunSummary(
+            status="committed",
+            older_answers=manifest.counts.older_answers,
+            wall_s=wall_s,
+            photos_per_s=(worked.tagged + worked.rejected) / wall_s,
+            resumed=resumed,
+            finished_earlier=finished,
+            **told_by(record),
+        )
+
+    def identity(self, date: datetime.date) -> RunIdentity:
+        """Which run this date's is."""
+        digest = canonical_digest(answer_settings(self.config, self.serving.fit))
+        return RunIdentity(date, self.serving.name, self.serving.version, digest)
+
+    def date_to_resume(self) -> datetime.date | None:
+        """The date of the newest unfinished run that tonight's model and settings can finish."""
+        committed = self.tables.committed_run_ids()
+        for state in unfinished_states(self.root, committed):
+            if state.identity == self.identity(state.identity.date) and state.basis == self.basis(committed):
+                return state.identity.date
+            _LOG.warning(
+                "Run %s is unfinished and stays so: it was begun with model %s %s, or with other settings or tables",
+                state.run_id, state.identity.model_name, state.identity.model_version,
+            )  # fmt: skip
+        return None
+
+    def finish_earlier(self) -> tuple[str, ...]:
+        """Complete commits that died half-way. Safe beside a run that is just committing: nothing is added twice."""
+        finished = [run_id for run_id in self.tables.unfinished_runs() if self.tables.finish_run(run_id)]
+        for run_id in finished:
+            _LOG.info("Run %s was committed in part by an earlier command; it is complete now", run_id)
+            remove_work(self.root, run_id)
+        return tuple(finished)
+
+    def open_run(self, identity: RunIdentity) -> tuple[RunState, bool]:
+        """The run of this identity to go on with, else a new one; and whether it is resumed."""
+        committed = self.tables.committed_run_ids()
+        basis = self.basis(committed)
+        for state in unfinished_states(self.root, committed):
+            if state.identity == identity and state.basis == basis:
+                _LOG.info("Resuming run %s, begun at %s", state.run_id, state.started_at.isoformat(" ", "seconds"))
+                return state, True
+            if state.identity == identity:
+                _LOG.warning("Run %s is given up: tables or settings changed since it was planned", state.run_id)
+                save_state(self.root, replace(state, status="aborted"))
+        run_id = next_run_id(self.root, identity, committed)
+        state = RunState(run_id, identity, datetime.datetime.now(datetime.UTC), basis)
+        save_state(self.root, state)
+        return state, False
+
+    def basis(self, committed: Iterable[str]) -> str:
+        """Digest of what a manifest is made from: the committed runs and what is asked for."""
+        asked = self.config.tag.model_dump(mode="json", include={"prefix", "since", "limit", "retag"})
+        return canonical_digest({"committed": sorted(committed), "images": self.images.uri, "asked": asked})
+
+    def plan(self, state: RunState) -> Manifest:
+        """List the photos and write the run's manifest."""
+        return make_manifest(self.root, self.images, state.run_id, state.identity, self.config.tag)
+
+    def work(self, state: RunState, manifest: Manifest) -> tuple[Worked, RunState]:
+        """Stage the units that are not staged yet; what it took is kept even if it fails."""
+        done = staged_units(self.root, state.run_id)
+        units = [unit for unit in manifest.units() if unit.name not in done]
+        if done:
+            _LOG.info("%d of %d units are staged already", len(done), len(done) + len(units))
+        worked = Worked()
+        if units:
+            layout = lay_out(self.config.tag, cluster_capacity())
+            _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
+            try:
+                tag_units(units, self.job(state), layout, self.serving.load, worked)
+            finally:
+                state = state.worked(worked.seconds, worked.max_logit_residual)
+                save_state(self.root, state)
+        return worked, state
+
+    def job(self, state: RunState) -> TagJob:
+        """What the operators need to know."""
+        tag = self.config.tag
+        limits = DecodeLimits(
+            max_bytes=tag.max_file_mb * 2**20, wall_s=tag.decode_wall_s, memory_bytes=tag.decode_memory_mb * 2**20
+        )
+        fetch = FetchSettings(self.images, tag.download_threads, tag.decode_children, self.serving.fit, limits)
+        stamp = RunStamp(state.run_id, state.identity.date, state.identity.config_digest)
+        return TagJob(
+            self.root, stamp, self.serving.uri, fetch, tag.batch_size, tag.cpus_per_actor, gpus=int(tag.use_gpu)
+        )
+
+    def check_rejects(self, state: RunState, manifest: Manifest, ledger: Ledger) -> None:
+        """GateRefused where more photos were rejected for good than the configuration allows."""
+        share, allowed = ledger.final_rejects / manifest.new, self.config.tag.max_reject_share
+        if share > allowed:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in ledger.rejected_by_reason.most_common())
+            raise GateRefused(
+                f"Run {state.run_id}: {ledger.final_rejects} of {manifest.new} photos ({share:.1%}) were rejected, "
+                f"more than tag.max_reject_share={allowed:g} allows ({reasons}). Nothing was committed. Look at the "
+                "photos; if they must be so, start again with a higher tag.max_reject_share: no work is lost."
+            )
+
+    def commit(self, state: RunState, manifest: Manifest, ledger: Ledger) -> RunRecord:
+        """Write the table files and commit them: rejects, tags, runs."""
+        date = state.identity.date
+        files = self.tables.finalise(state.run_id, date, staged_rows(self.root, state.run_id, manifest))
+        record = RunRecord(
+            run_id=state.run_id,
+            date=date,
+            started_at=state.started_at,
+            finished_at=datetime.datetime.now(datetime.UTC),
+            model_name=state.identity.model_name,
+            model_version=state.identity.model_version,
+            config_digest=state.identity.config_digest,
+            code_version=tagger.__version__,
+            listed=manifest.counts.listed,
+            new=manifest.new,
+            tagged=ledger.tagged,
+            rejected=ledger.rejected,
+            rejected_by_reason=dict(ledger.rejected_by_reason.most_common()),
+            flagged_by_reason=dict(ledger.flagged_by_reason.most_common()),
+            flagged=ledger.flagged,
+            vanished=manifest.counts.vanished,
+            seconds_per_stage=state.seconds,
+            bottleneck=bottleneck(state.seconds),
+            max_logit_residual=state.max_logit_residual,
+        )
+        self.tables.commit_run(record, files.tags, files.rejects)
+        return record
+
+    def _nothing_new(
+        self, date: datetime.date, manifest: Manifest, wall_s: float, finished: tuple[str, ...]
+    ) -> RunSummary:
+        _LOG.info("Nothing new under %s: no run was added", self.images.uri)
+        identity, counts = self.identity(date), manifest.counts
+        return RunSummary(
+            status="nothing new",
+            date=date,
+            model_name=identity.model_name,
+            model_version=identity.model_version,
+            config_digest=identity.config_digest,
+            listed=counts.listed,
+            new=0,
+            vanished=counts.vanished,
+            older_answers=counts.older_answers,
+            wall_s=wall_s,
+            finished_earlier=finished,
+        )
+
+
+def bottleneck(seconds: Mapping[str, float]) -> str | None:
+    """The stage on which most process time went."""
+    return max(seconds, key=lambda stage: seconds[stage]) if seconds else None
+
+
+def _told(layout: Layout) -> str:
+    return f"{layout.fetch_tasks} fetching, {layout.actors} tagging, {layout.stage_tasks} staging"

@@ -1,0 +1,205 @@
+"""Units -> fetch and decode -> tag -> stage: three operators on Ray Data, in which one row is one unit.
+
+So re-blocking can neither split nor merge a unit, and a unit is done when its staged file is there. Ray Data
+schedules, places, retries and holds back; only a unit's name and a few numbers come back to the driver. An error that
+people can act on travels as a row too, since Ray wraps an exception in pages of its own and loses its class.
+"""
+
+import json
+import math
+import pickle
+import re
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
+from ray.data.exceptions import ExecutionTimeoutError
+from ray.exceptions import RayError, RayTaskError
+from ray.util.annotations import RayDeprecationWarning
+
+from tagger.errors import ClusterUnavailable, TaggerError
+from tagger.storage import Root
+from tagger.tag.fetch import FetchSettings, fetch_and_decode
+from tagger.tag.infer import Batch, TaggerLike, infer
+from tagger.tag.manifest import WorkUnit, read_photos
+from tagger.tag.preflight import FETCH_CPUS, STAGE_CPUS, Capacity, Layout
+from tagger.tag.progress import Progress, Worked
+from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, refusal_rows, stage_unit
+
+ACTOR_RESTARTS = 2
+"""A unit that kills its actor again and again ends the run; without a limit Ray would try it for ever."""
+STALL_S = 900.0
+"""No unit moves for so long, beyond what its decoding may take: the cluster is stuck."""
+
+_ANSI_COLOR = re.compile(r"\x1b\[\d*m")
+
+Row = dict[str, Any]
+LoadTagger = Callable[[str], TaggerLike]
+
+
+@dataclass(frozen=True)
+class TagJob:
+    """What the operators need to know. gpus: of one actor."""
+
+    root: Root
+    stamp: RunStamp
+    model_uri: str
+    fetch: FetchSettings
+    batch_size: int
+    cpus_per_actor: float
+    gpus: int
+
+
+def cluster_capacity() -> Capacity:
+    """What the Ray cluster has that this process is connected to."""
+    if not ray.is_initialized():
+        raise ClusterUnavailable("There is no Ray to run on: this process is not connected to a cluster.")
+    total: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    node_cpus = max((node["Resources"].get("CPU", 0.0) for node in nodes if node["Alive"]), default=0.0)
+    cpus, gpus, memory, store = (total.get(name, 0.0) for name in ("CPU", "GPU", "memory", "object_store_memory"))
+    return Capacity(cpus, gpus, memory, store, node_cpus)
+
+
+def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger: LoadTagger, worked: Worked) -> None:
+    """Stage every unit; `worked` counts along. Units staged before an error stay staged.
+
+    StorageUnavailable or another TaggerError as the operators raised it; ClusterUnavailable where workers keep dying or
+    nothing moves.
+    """
+    progress = Progress(sum(unit.count for unit in units), worked)
+    try:
+        for row in _dataset(units, job, layout, load_tagger).iter_rows():
+            if row["failure"]:
+                raise pickle.loads(row["failure"])
+            worked.add(row)
+            progress.tell()
+    except RayTaskError:
+        raise  # a bug in an operator; its text holds the worker's trace
+    except (RayError, ExecutionTimeoutError) as error:
+        raise ClusterUnavailable(
+            f"The cluster could not finish: {_first_line(error)} {worked.tagged + worked.rejected} photos are staged; "
+            "start the command again to go on from there. If workers die again, give them more memory."
+        ) from error
+    progress.tell(is_last=True)
+
+
+def fetch_row(row: Row, job: TagJob) -> Row:
+    """Operator 1: a unit of work -> its pictures, what is known of them, and the rejects so far."""
+    unit = WorkUnit(row["name"], row["shard"], row["start"], row["count"])
+    try:
+        got = fetch_and_decode(read_photos(job.root, job.stamp.run_id, unit), job.fetch)
+    except TaggerError as error:
+        return _failure(unit.name, error)
+    pixels = b"".join(each.picture.pixels.tobytes() for each in got.decoded)
+    tables = {"photos": _packed(photo_rows(got.decoded)), "refusals": _packed(refusal_rows(got.rejected))}
+    return {"unit": unit.name, "failure": b"", "pixels": pixels, "seconds": json.dumps(got.seconds), **tables}
+
+
+class TagRow:
+    """Operator 2, an actor that holds one Tagger: pictures -> the columns that the networks fill."""
+
+    def __init__(self, job: TagJob, load_tagger: LoadTagger) -> None:
+        self._job = job
+        self._failure: TaggerError | None = None
+        try:
+            self._tagger = load_tagger(job.model_uri)
+        except TaggerError as error:
+            self._failure = error
+
+    def __call__(self, row: Row) -> Row:
+        if row["failure"] or self._failure:
+            return _failure(row["unit"], self._failure) if self._failure else row
+        started = time.monotonic()
+        photos, side = _unpacked(row["photos"]), self._job.fetch.fit.size_px
+        pixels = np.frombuffer(row["pixels"], np.uint8).reshape(len(photos), side, side, 3)
+        batch = Batch(pixels, photos["image_key"].to_pylist(), self._job.stamp.date)
+        got = infer(self._tagger, batch, self._job.batch_size)
+        refusals = pa.concat_tables([_unpacked(row["refusals"]), failed_rows(photos, got.failed)])
+        residual = math.nan if got.max_logit_residual is None else got.max_logit_residual
+        seconds = json.loads(row["seconds"]) | {"tag": time.monotonic() - started}
+        tables = {"photos": _packed(answered_rows(photos, got)), "refusals": _packed(refusals)}
+        return {
+            "unit": row["unit"], "failure": b"", "seconds": json.dumps(seconds), "residual": residual, **tables
+        }  # fmt: skip
+
+
+def stage_row(row: Row, job: TagJob) -> Row:
+    """Operator 3: all rows of a unit -> its staged file; the numbers go on to the driver."""
+    if row["failure"]:
+        return _outcome(row["unit"], row["failure"])
+    started = time.monotonic()
+    photos, refusals = _unpacked(row["photos"]), _unpacked(row["refusals"])
+    try:
+        stage_unit(job.root, row["unit"], job.stamp, photos, refusals)
+    except TaggerError as error:
+        return _outcome(row["unit"], pickle.dumps(error))
+    seconds = json.loads(row["seconds"]) | {"stage": time.monotonic() - started}
+    return _outcome(row["unit"], b"") | {
+        "tagged": len(photos), "rejected": len(refusals), "seconds": json.dumps(seconds), "residual": row["residual"]
+    }  # fmt: skip
+
+
+def _dataset(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger: LoadTagger) -> Dataset:
+    _set_context(max(unit.count for unit in units) * job.fetch.limits.wall_s)
+    fetch: Any = fetch_row  # Dataset.map is typed for functions of one argument, its fn_args forgotten
+    tag: Any = TagRow
+    stage: Any = stage_row
+    rows = [{"name": u.name, "shard": u.shard, "start": u.start, "count": u.count} for u in units]
+    with warnings.catch_warnings():
+        # Ray 2.60 announces named parameters for restarts and has none yet.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return (
+            ray.data.from_items(rows, override_num_blocks=len(rows))
+            .map(fetch, fn_args=(job,), num_cpus=FETCH_CPUS, compute=TaskPoolStrategy(layout.fetch_tasks))
+            .map(
+                tag,
+                fn_constructor_args=(job, load_tagger),
+                compute=ActorPoolStrategy(size=layout.actors),
+                num_cpus=job.cpus_per_actor,
+                num_gpus=job.gpus,
+                max_restarts=ACTOR_RESTARTS,
+                max_task_retries=ACTOR_RESTARTS,
+            )
+            .map(stage, fn_args=(job,), num_cpus=STAGE_CPUS, compute=TaskPoolStrategy(layout.stage_tasks))
+        )
+
+
+def _set_context(slowest_unit_s: float) -> None:
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = 0
+    # Every photo of a unit may take the decoder's wall limit, one after the other.
+    context.execution_no_progress_timeout_s = STALL_S + slowest_unit_s
+
+
+def _failure(unit: str, error: TaggerError) -> Row:
+    empty = {"pixels": b"", "photos": b"", "refusals": b"", "seconds": "{}", "residual": math.nan}
+    return {"unit": unit, "failure": pickle.dumps(error), **empty}
+
+
+def _outcome(unit: str, failure: bytes) -> Row:
+    return {"unit": unit, "failure": failure, "tagged": 0, "rejected": 0, "seconds": "{}", "residual": math.nan}
+
+
+def _packed(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _unpacked(data: bytes) -> pa.Table:
+    return pa.ipc.open_stream(data).read_all()
+
+
+def _first_line(error: BaseException) -> str:
+    return _ANSI_COLOR.sub("", str(error).strip().split("\n")[0])

@@ -1,0 +1,1 @@
+"""Training: type, then color, on Ray Train."""

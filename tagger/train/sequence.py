@@ -1,0 +1,257 @@
+"""Labels to a promoted bundle: prepare, type stage, transfer, color stage, fit the rest, write, promote."""
+
+import datetime
+import hashlib
+import json
+import logging
+import pickle
+import platform
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import ray.data
+import ray.train
+
+from tagger import __version__
+from tagger.catalog.labels import Labels, check_images, read_label_space, read_labels
+from tagger.catalog.split import ROLES, assign_roles, check_roles
+from tagger.config import Config
+from tagger.errors import BadInput, ConfigError, GateRefused
+from tagger.evaluation.card import model_card
+from tagger.evaluation.fitting import Fitted, LabelledRows, fit_bundle
+from tagger.model.bundle import BundleInfo, promote, save_bundle
+from tagger.picture.fit import Fit
+from tagger.storage import Root, open_root
+from tagger.train.feed import Pictures
+from tagger.train.prepare import PreparedItems, ShardTask, decode_shard, join_items, shard_tasks
+from tagger.train.stage import StageItems, StagePlan, train_stage
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a training made: the bundle's place, what was fitted and measured, one dict an epoch."""
+
+    bundle_uri: str
+    fitted: Fitted
+    history: list[dict[str, Any]]
+
+
+def run(config: Config) -> TrainingSummary:
+    """Train both networks and promote their bundle.
+
+    Raises LabelsError or ConfigError before any work, ClusterUnavailable where the workers were lost, GateRefused where
+    the bundle is written but not good enough to serve.
+    """
+    if not config.root:
+        raise ConfigError("No root is named. Give root=FOLDER or root=s3://bucket/prefix.")
+    root = open_root(config.root)
+    run_id = _run_id(config, root)
+    items = prepare_items(config, root.child("work", run_id, "pictures"))
+    _check_batch(config, items)
+    history: list[dict[str, Any]] = []
+    for stage in ("type", "color"):
+        history += _stage(stage, config, run_id, items)
+    fitted, networks = _fit(config, run_id, items, history)
+    return _publish(config, root, fitted, networks, history)
+
+
+def prepare_items(config: Config, pictures: Root) -> PreparedItems:
+    """Labelled items with a role and a decoded picture each, in shards under `pictures`."""
+    labels = _labels(config)
+    images = open_root(config.images_uri)
+    wanted = set(labels.table["image_key"])
+    etags = {found.key: found.etag for found in images.list_objects() if found.key in wanted}
+    labels = check_images(labels, etags, 1.0 if config.catalog.missing_images == "drop" else 0.0)
+    roles = assign_roles(labels.table)
+    check_roles(roles)
+    logger.info("%d labelled items: %s", len(labels), roles.value_counts().to_dict())
+    tasks = shard_tasks(labels, etags, config.images_uri, pictures, Fit(config.catalog.fit))
+    return join_items(labels, roles, _decode(tasks))
+
+
+def _labels(config: Config) -> Labels:
+    catalog = config.catalog
+    folder, _, name = config.labels.rpartition("/")
+    space = read_label_space(catalog.label_space) if catalog.label_space else None
+    labels = read_labels(
+        open_root(folder or ".") if config.labels else open_root(config.root),
+        name or catalog.labels_glob,
+        space,
+        ignore_columns=catalog.ignore_columns,
+        min_per_class=catalog.min_per_class,
+        drop_rare=catalog.drop_rare,
+    )
+    if config.train.limit is None or config.train.limit >= len(labels):
+        return labels
+    chosen = labels.table.sample(config.train.limit, random_state=config.train.seed).reset_index(drop=True)
+    return Labels(chosen, labels.space)
+
+
+def _decode(tasks: list[ShardTask]) -> list[dict[str, Any]]:
+    """All shards through Ray Data, one row a shard."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = ray.data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
+    summaries: list[dict[str, Any]] = []
+    for row in rows.map(_decode_row, num_cpus=1).iter_rows():
+        summaries.append(json.loads(row["summary"]))
+        logger.info("decoded %d of %d shards of photos", len(summaries), len(tasks))
+    return summaries
+
+
+def _decode_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Task and summary travel as bytes and text: Arrow must not guess at a type for them."""
+    return {"summary": json.dumps(decode_shard(pickle.loads(row["task"])))}
+
+
+def _run_id(config: Config, root: Root) -> str:
+    """A fresh id, or the one to resume, whose settings must be the same."""
+    digest = _digest(config)
+    if config.train.resume is None:
+        run_id = f"train-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        root.write_bytes(f"work/{run_id}/train.json", json.dumps({"digest": digest}).encode())
+        logger.info("training run %s under %s", run_id, root.uri)
+        return run_id
+    run_id = config.train.resume
+    try:
+        found = json.loads(root.read_bytes(f"work/{run_id}/train.json"))["digest"]
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no stopped training '{run_id}' under {root.uri}/work.") from error
+    if found != digest:
+        raise ConfigError(f"train.resume: the settings differ from those that {run_id} was started with. Start afresh.")
+    return run_id
+
+
+def _digest(config: Config) -> str:
+    """Of the settings that determine the weights; how many workers may change on resuming, what they learn may not."""
+    free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures"}
+    settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train"})
+    settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _check_batch(config: Config, items: PreparedItems) -> None:
+    train, count = config.train, len(items.of_role("fit")[0])
+    if train.batch_size % train.workers:
+        raise ConfigError(
+            f"train.batch_size = {train.batch_size} cannot be split evenly by train.workers = {train.workers}."
+        )
+    if count < train.batch_size:
+        raise ConfigError(f"train.batch_size = {train.batch_size} is more than the {count} items to fit on. Lower it.")
+
+
+def _stage(stage: str, config: Config, run_id: str, items: PreparedItems) -> list[dict[str, Any]]:
+    """Train one stage, or take its result where an earlier start of this run finished it; returns its history."""
+    train, space = config.train, items.labels.space
+    transfer = ("type.weights.h5", len(space.types))
+    plan = StagePlan(
+        stage=stage,
+        root_uri=config.root,
+        run_id=run_id,
+        classes=len(space.classes(stage)),
+        width=train.width,
+        head=train.head,
+        dropout=train.dropout,
+        batch_norm_momentum=train.batch_norm_momentum,
+        epochs=train.epochs_type if stage == "type" else train.epochs_color,
+        batch_size=train.batch_size,
+        learning_rate=train.learning_rate,
+        schedule=train.schedule,
+        flip=train.flip,
+        shift=train.shift,
+        seed=train.seed,
+        threads=train.threads,
+        transfer_from=transfer if stage == "color" and train.transfer else None,
+    )
+    if not plan.work.exists(f"{stage}.json"):
+        result = train_stage(plan, _stage_items(stage, items), _scaling(config), train.max_failures)
+        plan.work.write_bytes(f"{stage}.weights.h5", result.weights)
+        plan.work.write_bytes(f"{stage}.json", json.dumps(result.history).encode())
+    return list(json.loads(plan.work.read_bytes(f"{stage}.json")))
+
+
+def _stage_items(stage: str, items: PreparedItems) -> StageItems:
+    fit_rows, fit_labels, _ = items.of_role("fit")
+    select_rows, select_labels, _ = items.of_role("select")
+    return StageItems(items.shards, fit_rows, fit_labels[stage], select_rows, select_labels[stage])
+
+
+def _scaling(config: Config) -> ray.train.ScalingConfig:
+    train = config.train
+    resources = {"CPU": train.cpus_per_worker} | ({"GPU": 1.0} if train.use_gpu else {})
+    return ray.train.ScalingConfig(num_workers=train.workers, use_gpu=train.use_gpu, resources_per_worker=resources)
+
+
+def _fit(
+    config: Config, run_id: str, items: PreparedItems, history: list[dict[str, Any]]
+) -> tuple[Fitted, dict[str, Any]]:
+    # Keras takes seconds and 600 MB to import: not before the workers are done.
+    from tagger.model.network import NetworkShape, network_with_weights
+
+    work, space = open_root(config.root).child("work", run_id), items.labels.space
+    train = config.train
+    shape = NetworkShape(train.width, train.head, train.dropout, train.batch_norm_momentum)
+    classes = {name: space.classes(name) for name in ("type", "color")}
+    networks = {
+        name: network_with_weights(work.read_bytes(f"{name}.weights.h5"), len(classes[name]), shape) for name in classes
+    }
+    draft = BundleInfo(
+        name=config.train.name,
+        version=config.train.version or run_id.removeprefix("train-"),
+        classes=classes,
+        temperatures={"type": 1.0, "color": 1.0},
+        width=config.train.width,
+        fit=config.catalog.fit,
+        focus_map=config.focus.map,
+        focus_cut=config.focus.cut,
+        thresholds={},
+        color_reference={},
+        scope_reference={},
+        metrics={},
+        provenance=_provenance(config, run_id, items, history),
+    )
+    roles = {role: LabelledRows(*items.of_role(role)) for role in ROLES}
+    logger.info("calibrating and measuring the bundle")
+    fitted = fit_bundle(draft, networks, Pictures(work.child("pictures"), items.shards).take, roles, config.review)
+    return fitted, networks
+
+
+def _provenance(config: Config, run_id: str, items: PreparedItems, history: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "code_version": __version__,
+        "libraries": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("keras", "numpy", "ray")},
+        },
+        "items": {str(role): int(count) for role, count in items.table["role"].value_counts().items()},
+        "labels_digest": hashlib.sha256(items.table.to_csv(index=False).encode()).hexdigest(),
+        "config": config.model_dump(mode="json", include={"catalog", "train", "focus", "review"}),
+        "history": history,
+    }
+
+
+def _publish(
+    config: Config, root: Root, fitted: Fitted, networks: Mapping[str, Any], history: list[dict[str, Any]]
+) -> TrainingSummary:
+    """Write the bundle; let it serve unless the gate says no."""
+    models = root.child("models", fitted.info.name)
+    bundle = models.child(fitted.info.version)
+    if bundle.exists("bundle.json"):
+        raise BadInput(f"{bundle.uri} exists already. Give another train.version.")
+    files = {"reference.json": json.dumps(fitted.reference, indent=1), "MODEL_CARD.md": model_card(fitted)}
+    save_bundle(bundle, fitted.info, networks, files)
+    accuracy, needed = fitted.evaluations["type"].accuracy, config.evaluate.min_type_accuracy
+    if accuracy < needed:
+        raise GateRefused(
+            f"The bundle {bundle.uri} is written and not promoted: type accuracy {accuracy:.3f} on the report items is "
+            f"below evaluate.min_type_accuracy = {needed}."
+        )
+    promote(models, fitted.info.version)
+    logger.info("promoted %s", bundle.uri)
+    return TrainingSummary(bundle.uri, fitted, history)

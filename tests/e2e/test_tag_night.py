@@ -1,0 +1,242 @@
+"""The nightly run on a real local Ray, with a Tagger that looks at the mean color alone."""
+
+import datetime as dt
+import io
+import logging
+import os
+import secrets
+import sys
+
+import boto3
+import numpy as np
+import pytest
+import ray
+from moto.server import ThreadedMotoServer
+from PIL import Image
+
+from tagger.config import Config, TagConfig
+from tagger.errors import ClusterUnavailable, GateRefused, StorageUnavailable
+from tagger.picture.fit import Fit
+from tagger.storage import open_root
+from tagger.tables.query import run_query
+from tagger.tables.store import Tables
+from tagger.tag import night
+from tagger.tag.night import Serving
+from tagger.tag.runs import work_run_ids
+from tagger.tag.verify import verify
+
+# Ray Data copies its own settings, the deprecated ones with them.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
+
+DAY = dt.date(2026, 11, 22)
+POISON = (1, 2, 3)
+DEADLY = (3, 2, 1)
+
+
+class MeanColorTagger:
+    """Fails on a poison picture, and takes its whole process with it on a deadly one."""
+
+    def tag(self, pixels, image_keys, run_date):
+        means = pixels.reshape(len(pixels), -1, 3).mean(axis=1)
+        if (means == POISON).all(axis=1).any():
+            raise RuntimeError("poison")
+        if (means == DEADLY).all(axis=1).any():
+            os._exit(1)
+        colors = ["White" if mean > 128 else "Black" for mean in means.mean(axis=1)]
+        return {
+            "type": ["Shirt"] * len(pixels),
+            "color": colors,
+            "color_confidence": np.full(len(pixels), 0.75),
+            "focus": np.full(len(pixels), np.nan),
+            "dominant_rgb": np.rint(means).astype(np.int16),
+            "needs_review": [color == "White" for color in colors],
+            "review_reasons": [["low_focus"] if color == "White" else [] for color in colors],
+            "model_name": ["stub"] * len(pixels),
+            "model_version": ["v1"] * len(pixels),
+            "logit_residual": 1e-6,
+        }
+
+
+def load_stub(uri):
+    return MeanColorTagger()
+
+
+def load_nothing(uri):
+    raise StorageUnavailable("The bundle's storage is away.")
+
+
+def serving(load=load_stub, version="v1"):
+    return Serving("stub", "stub", version, Fit(), load)
+
+
+def png(rgb):
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), rgb).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def config(root, **tag):
+    known = {"unit_size": 4, "batch_size": 3, "max_reject_share": 0.5, "lock_wait_s": 0, "decode_children": 1}
+    return Config(root=root.uri, date=DAY, tag=TagConfig(**(known | tag)))
+
+
+def answer(root, sql):
+    return run_query(root, sql).to_pylist()
+
+
+def count(root, view):
+    return answer(root, f"select count(*) as n from {view}")[0]["n"]
+
+
+def assert_verified(root):
+    found = verify(root, DAY)
+    assert found and all(finding.is_ok for finding in found), found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_BACKEND_LOG_LEVEL", "error")
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for name, value in {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "REGION": "us-east-1"}.items():
+            environment.setenv(f"AWS_{name}", value)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")  # workers inherit it from ray.init
+        ray.init(num_cpus=2, object_store_memory=300 * 2**20, include_dashboard=False, logging_level="error")
+        yield
+        ray.shutdown()
+        server.stop()
+
+
+@pytest.fixture(params=["disk", "s3"])
+def root(request, tmp_path):
+    if request.param == "disk":
+        return open_root(str(tmp_path))
+    bucket = f"bucket-{secrets.token_hex(4)}"
+    boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).create_bucket(Bucket=bucket)
+    return open_root(f"s3://{bucket}/shop")
+
+
+@pytest.fixture
+def disk(tmp_path):
+    return open_root(str(tmp_path))
+
+
+def fill(root, count=10):
+    images = root.child("images")
+    for n in range(count):
+        images.write_bytes(f"ü/{n:02d}.png", png((250, 250, 250) if n % 2 else (5, 5, 5)))
+    return images
+
+
+def test_two_nights(root, caplog):
+    images = fill(root)
+    images.write_bytes("corrupt.png", png((9, 9, 9))[:50])
+    images.write_bytes("notes.txt", b"no picture")
+    images.write_bytes("poison.png", png(POISON))
+
+    with caplog.at_level(logging.INFO, "tagger"):
+        first = night.run(config(root), serving())
+    assert (first.status, first.listed, first.new, first.tagged, first.rejected) == ("committed", 13, 13, 10, 3)
+    reasons = dict(first.rejected_by_reason)
+    assert reasons.pop("inference_failed") == 1 and reasons.pop("not_an_image") == 1 and sum(reasons.values()) == 1
+    assert (first.flagged, first.flagged_by_reason, first.max_logit_residual) == (5, {"low_focus": 5}, 1e-6)
+    assert set(first.seconds_per_stage) == {"download", "decode", "tag", "stage"} and first.bottleneck
+    assert "13 of 13 photos" in caplog.text and "3 rejected" in caplog.text
+    rows = answer(root, "select image_key, color, focus, width, dominant_rgb, config_digest from tags order by 1")
+    assert [row["image_key"] for row in rows] == [f"ü/{n:02d}.png" for n in range(10)]
+    assert rows[1]["color"] == "White" and rows[1]["focus"] is None and rows[1]["dominant_rgb"] == [250, 250, 250]
+    assert {(row["width"], row["config_digest"]) for row in rows} == {(40, first.config_digest)}
+    assert_verified(root)
+
+    images.write_bytes("ü/00.png", png((200, 200, 200)))
+    images.delete("ü/09.png")
+    images.delete("poison.png")
+    images.write_bytes("poison.png", png((8, 8, 8)))
+    second = night.run(config(root), serving())
+    assert (second.new, second.tagged, second.vanished, second.run_id[-3:]) == (2, 2, 1, "002")
+    assert answer(root, "select color from current where image_key = 'ü/00.png'") == [{"color": "White"}]
+
+    third = night.run(config(root), serving())
+    assert (third.status, third.new, third.run_id) == ("nothing new", 0, None)
+    assert (count(root, "tags"), count(root, "rejects"), count(root, "runs")) == (12, 3, 2)
+    assert list(work_run_ids(root)) == []
+    assert_verified(root)
+
+    older = night.run(config(root), serving(version="v2"))
+    assert (older.status, older.older_answers) == ("nothing new", 10)
+
+
+def test_a_unit_of_rejects_alone_passes_and_a_transient_reject_is_new_again(disk):
+    images = disk.child("images")
+    for n in range(5):
+        images.write_bytes(f"{n}.png", png((5, 5, 5)))
+    images.write_bytes("0.png", png(POISON))
+    first = night.run(config(disk, unit_size=1), serving())
+    assert (first.tagged, first.rejected_by_reason) == (4, {"inference_failed": 1})
+    again = night.run(config(disk), serving())
+    assert (again.new, again.rejected_by_reason, count(disk, "rejects")) == (1, {"inference_failed": 1}, 2)
+
+
+def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
+    images = fill(disk, 2)
+    images.write_bytes("a.txt", b"no picture")
+    with pytest.raises(GateRefused, match=r"1 of 3 photos \(33.3%\) were rejected.*0.2 allows \(not_an_image 1\)"):
+        night.run(config(disk, unit_size=1, max_reject_share=0.2), serving())
+    assert (count(disk, "runs"), count(disk, "rejects")) == (0, 0)
+
+    disk.child("work", *work_run_ids(disk), "units").delete("00000-00001.parquet")
+    with caplog.at_level(logging.INFO, "tagger"):
+        summary = night.run(config(disk, unit_size=1, max_reject_share=0.5), serving())
+    assert "2 of 3 units are staged already" in caplog.text
+    assert (summary.resumed, summary.tagged, count(disk, "runs")) == (True, 2, 1)
+
+
+def test_without_a_date_the_unfinished_run_is_resumed(disk):
+    images = fill(disk, 6)
+    images.write_bytes("z.png", png(DEADLY))
+    with pytest.raises(ClusterUnavailable, match="start the command again"):
+        night.run(config(disk, unit_size=3, batch_size=1), serving())
+    assert count(disk, "runs") == 0
+    images.write_bytes("z.png", png((5, 5, 5)))
+    summary = night.run(config(disk, unit_size=3).model_copy(update={"date": None}), serving())
+    assert summary.date == DAY and summary.resumed
+    assert (summary.tagged, summary.rejected_by_reason) == (6, {"changed_during_run": 1})
+    assert_verified(disk)
+
+
+@pytest.mark.parametrize("last", ["rejects", "tags"])
+def test_a_run_killed_between_two_commits_is_finished_by_the_next(disk, monkeypatch, last):
+    fill(disk, 3).write_bytes("a.txt", b"no picture")
+    commit = Tables.commit
+
+    def killed(self, name, *arguments):
+        commit(self, name, *arguments)
+        if name == last:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tables, "commit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        night.run(config(disk), serving())
+    assert (count(disk, "tags"), count(disk, "rejects"), count(disk, "runs")) == (0, 0, 0)
+    monkeypatch.undo()
+    summary = night.run(config(disk), serving())
+    assert summary.status == "nothing new" and len(summary.finished_earlier) == 1
+    assert (count(disk, "tags"), count(disk, "rejects"), count(disk, "runs")) == (3, 1, 1)
+    assert_verified(disk)
+
+
+def test_an_error_of_a_worker_keeps_its_class_and_words(disk):
+    fill(disk, 3)
+    with pytest.raises(StorageUnavailable, match="The bundle's storage is away."):
+        night.run(config(disk), serving(load_nothing))
+
+
+def test_a_plan_too_large_for_the_cluster_is_refused_at_once(disk):
+    fill(disk, 3)
+    with pytest.raises(ClusterUnavailable, match="has 2 CPUs; the plan needs 3"):
+        night.run(config(disk, actors=2), serving())

@@ -1,0 +1,46 @@
+"""What a child says on the wire, and what it must not load or print."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tagger.picture.child import pack_answer, unpack_answer
+from tagger.picture.decode import DecodedPhoto, Reject
+
+PICTURE = DecodedPhoto(np.arange(48, dtype=np.uint8).reshape(4, 4, 3), 640, 480, "JPEG", -(2**63))
+
+
+def run(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+
+def test_a_picture_comes_back_as_it_was():
+    answer = unpack_answer(pack_answer(PICTURE), 4)
+    assert (answer.pixels == PICTURE.pixels).all() and not answer.pixels.flags.writeable
+    assert (answer.width, answer.height, answer.format, answer.phash) == (640, 480, "JPEG", -(2**63))
+
+
+def test_a_reject_comes_back_as_it_was():
+    reject = Reject("corrupt", "line\nbreak, ünicode")
+    assert unpack_answer(pack_answer(reject), 4) == reject
+
+
+@pytest.mark.parametrize("message", [b"", b"garbage", pack_answer(PICTURE)[:-1], b"{}\n" + b"x" * 48])
+def test_anything_else_is_an_error(message):
+    with pytest.raises((ValueError, KeyError)):
+        unpack_answer(message, 4)
+
+
+def test_a_child_loads_neither_tensorflow_nor_ray_nor_a_client_of_storage():
+    loaded = run("import sys, tagger.picture.child; print(*sys.modules)").stdout.split()
+    assert not {"tensorflow", "keras", "ray", "boto3", "pyarrow", "pydantic"} & set(loaded)
+
+
+def test_noise_of_c_libraries_is_silenced_and_tracebacks_are_not():
+    code = "import os; from tagger.picture import child; child._silence_c_libraries(); os.write(2, b'noise'); 1 / 0"
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        run(code)
+    assert "ZeroDivisionError" in failure.value.stderr and "noise" not in failure.value.stderr

@@ -1,0 +1,191 @@
+"""Decode children: order, limits, deaths, and ending together with their parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from photos import encoded, large, plain, scene, slow
+
+from tagger.picture.children import DecodeChildren
+from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_photo
+from tagger.picture.fit import Fit
+
+FIT, LIMITS = Fit(), DecodeLimits()
+SMALL, LARGE, SLOW = encoded(scene(), "JPEG"), large(), slow()
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits on children need Linux")
+
+
+@pytest.fixture(scope="module")
+def children():
+    with DecodeChildren(2, FIT, LIMITS) as started:
+        yield started
+
+
+def reasons(answers):
+    return [answer.reason if isinstance(answer, Reject) else "picture" for answer in answers]
+
+
+def address_space(pid):
+    return psutil.Process(pid).memory_info().vms
+
+
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Killer(threading.Thread):
+    """Sends a signal to children that are seen decoding the large photo, so many times."""
+
+    def __init__(self, children, how, times):
+        super().__init__()
+        self.children, self.how, self.left = children, how, times
+        self.idle_bytes = address_space(children.pids()[0])
+        self.killed = set()
+
+    def run(self):
+        while len(self.killed) < self.left:
+            for pid in set(self.children.pids()) - self.killed:
+                if address_space(pid) > self.idle_bytes + 40_000_000:
+                    self.killed.add(pid)
+                    os.kill(pid, self.how)
+            time.sleep(0.002)
+
+
+def killed_while_decoding(how, times):
+    with DecodeChildren(1, FIT, LIMITS) as children:
+        children.decode([SMALL])
+        killer = Killer(children, how, times)
+        killer.start()
+        answers = children.decode([SMALL, LARGE, SMALL])
+        killer.join()
+        return answers
+
+
+def test_answers_equal_those_of_this_process_in_the_order_of_the_photos(children):
+    photos = [encoded(plain((shade, 0, 0)), "PNG") for shade in range(0, 250, 10)] + [b"", b"text", SMALL]
+    for answer, photo in zip(children.decode(photos), photos, strict=True):
+        expected = decode_photo(photo, FIT, LIMITS)
+        if isinstance(expected, DecodedPhoto):
+            assert (answer.pixels == expected.pixels).all() and answer.phash == expected.phash
+        else:
+            assert answer == expected
+
+
+def test_no_photos_give_no_answers(children):
+    assert children.decode([]) == []
+
+
+def test_several_threads_may_ask_at_once(children):
+    lots = [[encoded(plain((shade, 0, 0)), "PNG")] * 20 for shade in (50, 100, 150)]
+    seen = {}
+    threads = [threading.Thread(target=lambda n=n: seen.update({n: children.decode(lots[n])})) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [{int(answer.pixels[0, 0, 0]) for answer in seen[n]} for n in range(3)] == [{50}, {100}, {150}]
+
+
+def test_children_carry_no_credentials(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with DecodeChildren(1, FIT, LIMITS) as children:
+        assert reasons(children.decode([SMALL])) == ["picture"]
+        assert b"secret" not in Path(f"/proc/{children.pids()[0]}/environ").read_bytes()
+
+
+def test_a_photo_over_the_wall_limit_is_given_up_and_its_neighbours_are_not():
+    with DecodeChildren(1, FIT, DecodeLimits(wall_s=0.7)) as children:
+        before = children.pids()
+        assert reasons(children.decode([SMALL, SLOW, SMALL])) == ["picture", "decode_timeout", "picture"]
+        assert children.pids() != before
+
+
+def test_a_photo_over_the_memory_limit_is_given_up_and_its_child_lives_on():
+    with DecodeChildren(1, FIT, DecodeLimits(memory_bytes=100_000_000)) as children:
+        before = children.pids()
+        assert reasons(children.decode([SMALL, LARGE, SMALL])) == ["picture", "decode_memory", "picture"]
+        assert children.pids() == before
+
+
+def test_the_large_photo_is_a_picture_under_the_default_limits(children):
+    assert reasons(children.decode([LARGE])) == ["picture"]
+    assert max(map(address_space, children.pids())) < 1.5 * 2**30
+
+
+def test_a_photo_longer_than_the_limit_never_reaches_a_child():
+    with DecodeChildren(1, FIT, DecodeLimits(max_bytes=len(SMALL))) as children:
+        assert reasons(children.decode([SMALL + b"\0", SMALL])) == ["file_too_large", "picture"]
+
+
+@pytest.mark.parametrize(
+    ("how", "times", "expected"),
+    [
+        (signal.SIGSEGV, 2, "decode_crashed"),
+        (signal.SIGKILL, 2, "decode_memory"),  # what the kernel sends when memory runs out
+        (signal.SIGKILL, 1, "picture"),  # one death may be somebody else's fault
+    ],
+)
+def test_a_death_is_blamed_on_the_one_photo_in_hand(how, times, expected):
+    assert reasons(killed_while_decoding(how, times)) == ["picture", expected, "picture"]
+
+
+def test_a_crash_is_named():
+    assert "SIGABRT" in killed_while_decoding(signal.SIGABRT, 2)[1].detail
+
+
+def test_a_child_that_died_idle_costs_nothing(children):
+    os.kill(children.pids()[0], signal.SIGKILL)
+    assert reasons(children.decode([SMALL] * 4)) == ["picture"] * 4
+
+
+def test_a_child_that_cannot_start_is_an_error_and_not_a_reject(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with DecodeChildren(1, FIT, LIMITS) as children, pytest.raises(RuntimeError, match="/bin/false.*status 1"):
+        children.decode([SMALL])
+
+
+def test_no_child_at_all_is_refused():
+    with pytest.raises(ValueError, match="Received: 0"):
+        DecodeChildren(0, FIT, LIMITS)
+
+
+def test_closing_ends_the_children():
+    children = DecodeChildren(2, FIT, LIMITS)
+    children.close()
+    assert not any(psutil.pid_exists(pid) for pid in children.pids())
+
+
+PARENT = """
+    import os, signal
+    from tagger.picture.children import DecodeChildren
+    from tagger.picture.decode import DecodeLimits
+    from tagger.picture.fit import Fit
+    children = DecodeChildren(2, Fit(), DecodeLimits())
+    children.decode([b"text", b"text"])
+    print(*children.pids(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_children_end_when_their_parent_is_killed_and_never_run_its_main_module(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent(PARENT))
+    (tmp_path / "json.py").write_text("raise ImportError('the working directory is not searched')")
+    printed = subprocess.run([sys.executable, "-P", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    lines = printed.stdout.splitlines()
+    assert len(lines) == 1, printed.stderr
+    deadline = time.monotonic() + 10
+    while any(is_running(int(pid)) for pid in lines[0].split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

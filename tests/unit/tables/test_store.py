@@ -1,0 +1,186 @@
+import datetime as dt
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow.dataset as ds
+import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from tagger.errors import StorageUnavailable
+from tagger.storage import Root, open_root
+from tagger.tables.parts import DataFile
+from tagger.tables.store import COMMIT_ORDER, Tables
+from tests.tables_rows import DAY, commit_unit, record, reject, tag, unit
+
+
+@pytest.fixture
+def root(tmp_path) -> Root:
+    return open_root(str(tmp_path / "shop"))
+
+
+@pytest.fixture
+def tables(root) -> Tables:
+    return Tables(root)
+
+
+ROWS = unit([tag("a"), tag("b")], [reject("c")])
+
+
+def keys(tables: Tables, name: str) -> list[str]:
+    return sorted(tables.dataset(name).to_table(columns=["image_key"])["image_key"].to_pylist())
+
+
+def test_a_committed_run_is_in_all_three_tables(tables):
+    assert commit_unit(tables, "r1", ROWS)
+    assert (keys(tables, "tags"), keys(tables, "rejects")) == (["a", "b"], ["c"])
+    assert tables.committed_run_ids() == {"r1"}
+
+
+def test_a_committed_row_is_the_staged_row(tables):
+    commit_unit(tables, "r1", ROWS)
+    assert tables.dataset("tags").to_table().sort_by("image_key").equals(ROWS.tags)
+
+
+def test_committing_again_adds_nothing(tables):
+    commit_unit(tables, "r1", ROWS)
+    assert not commit_unit(tables, "r1", ROWS)
+    assert (keys(tables, "tags"), keys(tables, "rejects")) == (["a", "b"], ["c"])
+
+
+def test_committing_again_after_compaction_and_checkpoint_adds_nothing(tables, root):
+    commit_unit(tables, "r1", ROWS)
+    commit_unit(tables, "r2", unit([tag("d", "r2")]))
+    log = DeltaTable(f"{root.uri}/tables/tags")
+    assert log.optimize.compact()["numFilesRemoved"] == 2
+    log.create_checkpoint()
+    assert not commit_unit(tables, "r1", ROWS) and not tables.finish_run("r2")
+    assert keys(tables, "tags") == ["a", "b", "d"]
+
+
+def test_a_run_without_rejects_has_an_empty_transaction(tables):
+    commit_unit(tables, "r1", unit([tag("a")]))
+    assert tables.has("rejects", "r1") and keys(tables, "rejects") == []
+
+
+def test_nothing_is_committed_in_a_fresh_root(tables):
+    assert tables.committed_run_ids() == frozenset() and tables.unfinished_runs() == []
+    assert list(tables.known_tags()) == [] and not tables.has("tags", "r1")
+
+
+class Crashed(Exception):
+    pass
+
+
+class CrashingTables(Tables):
+    """Dies just before it commits the table `at`."""
+
+    def __init__(self, root: Root, at: str) -> None:
+        super().__init__(root)
+        self.at = at
+
+    def commit(self, name, run_id, files):
+        if name == self.at:
+            raise Crashed(name)
+        return super().commit(name, run_id, files)
+
+
+@pytest.mark.parametrize("at", COMMIT_ORDER)
+def test_a_run_that_died_between_transactions_is_finished_by_the_next_job(root, tables, at):
+    with pytest.raises(Crashed):
+        commit_unit(CrashingTables(root, at), "r1", ROWS)
+    assert [name for name in COMMIT_ORDER if tables.has(name, "r1")] == list(COMMIT_ORDER[: COMMIT_ORDER.index(at)])
+    assert tables.committed_run_ids() == frozenset()
+    assert tables.unfinished_runs() == ["r1"]
+    assert tables.finish_run("r1") and not tables.finish_run("r1")
+    assert (keys(tables, "tags"), keys(tables, "rejects")) == (["a", "b"], ["c"])
+    assert tables.unfinished_runs() == []
+
+
+def test_a_half_committed_run_is_finished_with_the_files_of_its_first_half(root, tables):
+    with pytest.raises(Crashed):
+        commit_unit(CrashingTables(root, "tags"), "r1", ROWS)
+    commit_unit(tables, "r1", unit([tag("a"), tag("b"), tag("c")]))
+    assert (keys(tables, "tags"), keys(tables, "rejects")) == (["a", "b"], ["c"])
+
+
+def test_a_run_with_units_but_no_plan_is_not_one_to_finish(root, tables):
+    root.write_bytes("work/r1/units/0.parquet", b"")
+    assert tables.unfinished_runs() == []
+    with pytest.raises(FileNotFoundError):
+        tables.finish_run("r1")
+
+
+def test_finalising_again_writes_no_other_file(root, tables):
+    first = tables.finalise("r1", DAY, [ROWS])
+    assert tables.finalise("r1", DAY, [ROWS]) == first
+    assert len(list(root.list_objects("tables/"))) == 2
+
+
+def test_a_record_that_disagrees_with_the_files_is_refused(tables):
+    files = tables.finalise("r1", DAY, [ROWS])
+    with pytest.raises(ValueError, match="record says 3, 1 rows; files hold \\(2, 1\\)"):
+        tables.commit_run(record("r1", 3, 1), files.tags, files.rejects)
+
+
+def test_a_log_that_refuses_again_and_again_is_an_outage(tables, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise CommitFailedError("Concurrent transaction failed.")
+
+    monkeypatch.setattr(tables, "_add", refuse)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(StorageUnavailable, match="refused run r1 5 times, at last with: Concurrent transaction failed"):
+        tables.commit("tags", "r1", [])
+
+
+def test_a_missing_file_never_enters_a_table(tables):
+    commit_unit(tables, "r1", ROWS)
+    with pytest.raises(FileNotFoundError, match="part-r2-0-x.parquet is gone"):
+        tables.commit("tags", "r2", [DataFile("date=2026-11-22/part-r2-0-x.parquet", 9, 1)])
+    assert keys(tables, "tags") == ["a", "b"]
+
+
+def test_known_rows_are_those_of_committed_runs(root, tables):
+    commit_unit(tables, "r1", unit([tag("a", model_version="7", config_digest="c")], [reject("c")]))
+    with pytest.raises(Crashed):
+        commit_unit(CrashingTables(root, "runs"), "r2", unit([tag("d", "r2")], [reject("e", "r2")]))
+    known = [row for batch in tables.known_tags() for row in batch.to_pylist()]
+    assert known == [{"image_key": "a", "etag": "e1", "model_version": "7", "config_digest": "c"}]
+    rejected = [row for batch in tables.known_rejects() for row in batch.to_pylist()]
+    assert rejected == [{"image_key": "c", "etag": "e1", "reason": "corrupt"}]
+
+
+def test_runs_that_commit_at_once_are_all_committed(root):
+    runs = [f"r{number}" for number in range(6)]
+
+    def commit(run_id: str) -> bool:
+        return commit_unit(Tables(root), run_id, unit([tag(run_id, run_id)]))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(commit, runs))
+    assert keys(Tables(root), "tags") == runs and Tables(root).committed_run_ids() == set(runs)
+
+
+def test_creators_that_race_leave_one_definition(root):
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda number: Tables(root).commit("tags", f"r{number}", []), range(6)))
+    logs = [root.read_bytes(item.key).decode() for item in root.list_objects("tables/tags/_delta_log/")]
+    lines = [json.loads(line) for log in logs for line in log.splitlines()]
+    assert sum("metaData" in line for line in lines) == 1 and sum("txn" in line for line in lines) == 6
+
+
+def test_one_run_committed_by_two_jobs_at_once_is_in_once(root):
+    files = Tables(root).finalise("r1", DAY, [ROWS])
+    told = record("r1", 2, 1)
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(lambda _: Tables(root).commit_run(told, files.tags, files.rejects), range(4)))
+    assert sum(added) == 1 and keys(Tables(root), "tags") == ["a", "b"]
+    assert Tables(root).dataset("runs").count_rows() == 1
+
+
+def test_a_date_reads_its_own_files_only(tables):
+    commit_unit(tables, "r1", ROWS)
+    later = DAY + dt.timedelta(days=1)
+    commit_unit(tables, "r2", unit([tag("d", "r2", date=later)]), date=later)
+    fragments = list(tables.dataset("tags").get_fragments(filter=ds.field("date") == later))
+    assert [fragment.path.split("/")[0] for fragment in fragments] == ["date=2026-11-23"]

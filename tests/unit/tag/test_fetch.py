@@ -1,0 +1,107 @@
+import datetime as dt
+import io
+import itertools
+
+import pytest
+from PIL import Image
+
+from tagger.errors import StorageUnavailable
+from tagger.picture.decode import DecodeLimits
+from tagger.picture.fit import Fit
+from tagger.storage import FetchFailed, Root, StoredObject
+from tagger.tag.fetch import FetchSettings, chunked, decode_children, download, fetch_and_decode, is_outage
+
+NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+
+
+class Flaky(Root):
+    """Each key answers its errors in turn, then its bytes."""
+
+    def __init__(self, errors: dict[str, list[str]], data: bytes = b"photo") -> None:
+        super().__init__("flaky://images")
+        self.errors, self.data, self.calls = errors, data, 0
+
+    def fetch(self, key, etag):
+        self.calls += 1
+        if self.errors.get(key):
+            raise FetchFailed(self.errors[key].pop(0), "told by storage")
+        return self.data
+
+
+def photos(count, size_bytes=5):
+    return [StoredObject(f"{n:03d}", "e", size_bytes, NOON) for n in range(count)]
+
+
+LIMITS = DecodeLimits(max_bytes=1000)
+
+
+def settings(images, pauses_s=(0, 0)):
+    return FetchSettings(images, 4, 1, Fit(), LIMITS, pauses_s)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_children_left():
+    yield
+    decode_children(1, Fit(), LIMITS).close()
+
+
+def test_a_download_that_fails_in_passing_is_tried_again():
+    images = Flaky({"001": ["download_failed", "download_failed"]})
+    answers = download(photos(3), settings(images))
+    assert [(a.data, a.attempts) for a in answers] == [(b"photo", 1), (b"photo", 3), (b"photo", 1)]
+
+
+@pytest.mark.parametrize("reason", ["not_found", "access_denied", "changed_during_run"])
+def test_what_will_not_change_is_not_tried_again(reason):
+    answer = download(photos(1), settings(Flaky({"000": [reason]})))[0]
+    assert (answer.failure.reason, answer.failure.detail, answer.attempts) == (reason, "told by storage", 1)
+
+
+def test_a_photo_that_keeps_failing_alone_is_a_reject():
+    images = Flaky({"007": ["download_failed"] * 9})
+    fetched = fetch_and_decode(photos(100, 5), settings(images))
+    reject = next(r for r in fetched.rejected if r.photo.key == "007")
+    assert (reject.reject.reason, reject.attempts) == ("download_failed", 3)
+    assert len(fetched.rejected) == 100  # b"photo" is no picture either
+
+
+def test_an_outage_rejects_nobody_and_does_not_try_everything():
+    images = Flaky({f"{n:03d}": ["download_failed"] * 9 for n in range(100)})
+    with pytest.raises(StorageUnavailable, match="of 100 downloads from flaky://images failed.*told by storage"):
+        download(photos(100), settings(images))
+    assert images.calls < 50
+
+
+def test_a_short_outage_is_waited_for():
+    images = Flaky({f"{n:03d}": ["download_failed"] for n in range(100)})
+    assert all(answer.data for answer in download(photos(100), settings(images, pauses_s=(0,) * 25)))
+
+
+@pytest.mark.parametrize(
+    ("failed", "tried", "is_out"),
+    [(0, 0, False), (0, 5, False), (1, 1, True), (1, 2, False), (3, 20, False), (4, 20, True), (12, 256, False),
+     (13, 256, True)],
+)  # fmt: skip
+def test_more_than_five_percent_are_an_outage(failed, tried, is_out):
+    assert is_outage(failed, tried) == is_out
+
+
+def test_chunks_hold_every_photo_within_the_limit():
+    sizes = [3, 9, 1, 1, 1, 4, 20, 2]
+    listed = [StoredObject(str(n), "e", size, NOON) for n, size in enumerate(sizes)]
+    chunks = list(chunked(listed, 10))
+    assert list(itertools.chain(*chunks)) == listed
+    assert [[p.size_bytes for p in chunk] for chunk in chunks] == [[3], [9, 1], [1, 1, 4], [20], [2]]
+
+
+def test_a_unit_becomes_pictures_and_rejects():
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), (7, 8, 9)).save(buffer, "PNG")
+    images = Flaky({"001": ["not_found"]}, buffer.getvalue())
+    listed = [*photos(3), StoredObject("big", "e", 1001, NOON)]
+    fetched = fetch_and_decode(listed, settings(images))
+    assert [d.photo.key for d in fetched.decoded] == ["000", "002"]
+    assert fetched.decoded[0].picture.pixels[0, 0].tolist() == [7, 8, 9]
+    reasons = {r.photo.key: (r.reject.reason, r.attempts) for r in fetched.rejected}
+    assert reasons == {"001": ("not_found", 1), "big": ("file_too_large", 0)}
+    assert set(fetched.seconds) == {"download", "decode"}

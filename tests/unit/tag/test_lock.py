@@ -1,0 +1,119 @@
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+
+import pytest
+
+from tagger.errors import DateLocked
+from tagger.storage import open_root
+from tagger.tag.lock import LEASE_S, DateLock, Lease
+
+DAY = dt.date(2026, 11, 22)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return open_root(str(tmp_path))
+
+
+def lease_of(root):
+    leases = root.child("work", "locks", "2026-11-22")
+    keys = [found.key for found in leases.list_objects()]
+    return leases, keys[-1], Lease(**json.loads(leases.read_bytes(keys[-1])))
+
+
+def put(root, lease):
+    root.write_bytes("work/locks/2026-11-22/00000007.json", json.dumps(asdict(lease)).encode())
+
+
+def own_lease(root):
+    with DateLock(root, DAY, 0):
+        return lease_of(root)[2]
+
+
+def dead_pid():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_a_held_date_is_refused_with_the_holder_named(root):
+    with DateLock(root, DAY, 0), pytest.raises(DateLocked, match=f"2026-11-22: process {os.getpid()}"):
+        DateLock(root, DAY, 0).__enter__()
+
+
+def test_other_dates_are_free(root):
+    with DateLock(root, DAY, 0), DateLock(root, DAY + dt.timedelta(1), 0):
+        pass
+
+
+def test_a_released_date_is_free_at_once(root):
+    for _ in range(3):
+        with DateLock(root, DAY, 0):
+            pass
+    assert lease_of(root)[2].released
+
+
+def test_the_second_run_waits_for_the_first(root):
+    first = DateLock(root, DAY, 0).__enter__()
+    threading.Timer(0.3, first.__exit__, (None, None, None)).start()
+    with DateLock(root, DAY, 10):
+        pass
+
+
+def test_a_dead_process_of_this_host_is_taken_over_at_once(root):
+    put(root, replace(own_lease(root), pid=dead_pid(), renewed_at=time.time()))
+    with DateLock(root, DAY, 0):
+        pass
+
+
+@pytest.mark.parametrize("elsewhere", [{"host": "other"}, {"boot_id": "container"}])
+def test_a_process_elsewhere_is_believed_alive_until_its_lease_expires(root, elsewhere):
+    lease = replace(own_lease(root), pid=dead_pid(), renewed_at=time.time(), **elsewhere)
+    put(root, lease)
+    with pytest.raises(DateLocked):
+        DateLock(root, DAY, 0).__enter__()
+    put(root, replace(lease, renewed_at=time.time() - LEASE_S - 1))
+    with DateLock(root, DAY, 0):
+        pass
+
+
+def test_the_holder_renews(root):
+    with DateLock(root, DAY, 0, renew_s=0.05):
+        before = lease_of(root)[2].renewed_at
+        time.sleep(0.3)
+        assert lease_of(root)[2].renewed_at > before
+
+
+def test_a_holder_that_was_taken_over_stops_and_leaves_the_successor_alone(root):
+    with DateLock(root, DAY, 0, renew_s=0.05) as lock:
+        successor = Lease("other", "boot", 1, time.time())
+        put(root, successor)
+        time.sleep(0.3)
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.check()
+    assert lease_of(root)[2] == successor
+
+
+def test_of_many_that_see_an_expired_lease_one_takes_it(root):
+    put(root, Lease("other", "boot", 1, time.time() - LEASE_S - 1))
+    taken, refused = [], []
+
+    def take():
+        try:
+            taken.append(DateLock(root, DAY, 0).__enter__())
+        except DateLocked as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(taken), len(refused)) == (1, 7)
+    taken[0].__exit__(None, None, None)

@@ -1,0 +1,167 @@
+"""Which room may import what, and that nothing else is imported, not even inside a function."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*(ROOT / "tagger").rglob("*.py"), *(ROOT / "jobs").glob("*.py")])
+
+BASE = {"errors", "config"}
+IO = {*BASE, "storage", "picture", "model", "focus", "flags", "catalog", "tables"}
+"""Everything up to layer 3: what the composing rooms may use."""
+NUMBERS = {"numpy", "scipy"}
+TABLES = {"numpy", "pandas", "pyarrow", "yaml"}
+
+
+class Allowed(NamedTuple):
+    """What a room, or one file of it, may import beside the standard library and its own room."""
+
+    tagger: set[str]
+    third_party: set[str]
+
+
+# The longest name that fits a file counts. A name on the left or in the first set is a room or one file of it.
+ALLOWED = {
+    # 0, 1
+    "": Allowed({"tag.predict"}, set()),
+    "errors": Allowed(set(), set()),
+    "config": Allowed({"errors"}, {"omegaconf", "pydantic", "yaml"}),
+    "storage": Allowed({"errors"}, {"boto3", "botocore", "fsspec", "pyarrow"}),
+    # 2: the core rooms never import each other
+    "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
+    "model": Allowed(BASE, {*NUMBERS, "keras", "tensorflow"}),
+    "model.bundle": Allowed({*BASE, "storage"}, {"keras"}),
+    "focus": Allowed(BASE, {*NUMBERS, "cv2"}),
+    "flags": Allowed(BASE, NUMBERS),
+    # 3
+    "catalog": Allowed({*BASE, "storage"}, TABLES),
+    "catalog.synth": Allowed({*BASE, "storage", "picture"}, {"numpy", "cv2"}),
+    "tables": Allowed({*BASE, "storage"}, {"deltalake", "duckdb", "pandas", "pyarrow"}),
+    # 4
+    "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),
+    "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
+    "train.sequence": Allowed({*IO, "evaluation"}, {*TABLES, "ray"}),
+    "evaluation": Allowed({*IO, "tag.predict"}, {*TABLES, "cv2", "keras", "scipy", "sklearn"}),
+    "tag": Allowed(IO, TABLES),
+    "tag.pipeline": Allowed(IO, {*TABLES, "ray"}),
+    "tag.night": Allowed(IO, {*TABLES, "ray"}),
+    "review": Allowed(IO, {*TABLES, "boto3", "label_studio_sdk"}),
+    # 5
+    "cluster": Allowed(BASE, {"ray"}),
+    "report": Allowed(IO, {*TABLES, "matplotlib"}),
+    "report.reference": Allowed({*BASE, "cli"}, {"pydantic", "typer"}),
+    "show": Allowed({"errors"}, {"pandas", "pyarrow", "rich"}),
+    "demo": Allowed({*IO, "train", "tag", "evaluation"}, {*TABLES, "cv2"}),
+    "cli": Allowed(
+        {*IO, "train", "tag", "evaluation", "review", "report", "cluster", "show", "demo"}, {"rich", "typer"}
+    ),
+    "jobs": Allowed({"cli"}, {"ray"}),
+}
+
+CORE = ["picture", "model", "focus", "flags"]
+
+
+def name_of(file: Path) -> str:
+    """tagger/tag/night.py -> "tag.night"; every job -> "jobs"; tagger/__init__.py -> ""."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    if parts[0] == "jobs":
+        return "jobs"
+    return ".".join(part for part in parts[1:] if part != "__init__")
+
+
+def holds(name: str, other: str) -> bool:
+    """Whether `other` is the room or file `name`, or lies in it."""
+    return name in ("", other) or other.startswith(f"{name}.")
+
+
+def allowed_to(name: str) -> Allowed:
+    return ALLOWED[max((entry for entry in ALLOWED if holds(entry, name)), key=len)]
+
+
+def imported_by(source: str) -> Iterator[str]:
+    """Full names of all modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from (
+                f"{module}.{alias.name}" if is_module(f"{module}.{alias.name}") else module for alias in node.names
+            )
+
+
+def is_module(name: str) -> bool:
+    place = ROOT.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def refusals(name: str, source: str) -> list[str]:
+    """Imports of a file that its room does not allow."""
+    tagger, third_party = allowed_to(name)
+    own = name.split(".")[0]
+    refused = []
+    for module in imported_by(source):
+        top, _, inner = module.partition(".")
+        if top == "tagger":
+            is_fine = not inner or any(holds(room, inner) for room in {*tagger, own} - {""})
+        else:
+            is_fine = top in sys.stdlib_module_names or top in third_party
+        if not is_fine:
+            refused.append(module)
+    return refused
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_room_may(file):
+    assert refusals(name_of(file), file.read_text(encoding="utf-8")) == []
+
+
+def test_every_room_stands_in_the_table():
+    rooms = {name_of(file).split(".")[0] for file in FILES}
+    assert rooms <= {name.split(".")[0] for name in ALLOWED}
+
+
+def test_a_rooms_own_file_holds_a_docstring_and_no_imports():
+    for file in (ROOT / "tagger").glob("*/__init__.py"):
+        (docstring,) = ast.parse(file.read_text(encoding="utf-8")).body
+        assert isinstance(docstring, ast.Expr), file
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("focus.mask", "from tagger.model import classmap"),  # core rooms do not know each other
+        ("focus.mask", "from tagger import model"),
+        ("flags.risk", "def late():\n    import ray"),  # not even late
+        ("tables.store", "import tagger.tag.night"),  # upward
+        ("train.feed", "from tagger.tag import night"),  # they meet on disk
+        ("tag.plan", "import ray"),
+        ("evaluation.run", "from tagger.tag.night import run"),
+        ("picture.fit", "from . import decode"),
+        ("picture.fit", "import tensorflow as tf"),
+        ("model.network", "from tagger.storage import Root"),
+        ("errors", "import numpy"),
+    ],
+)
+def test_the_table_refuses(name, source):
+    assert len(refusals(name, source)) == 1
+
+
+def loaded_with(name: str) -> set[str]:
+    """Top-level names of the modules that are loaded with a room, in a fresh interpreter."""
+    modules = [f"tagger.{name_of(file)}" for file in FILES if holds(name, name_of(file))]
+    code = f"import sys, {', '.join(modules)}; print(*{{m.split('.')[0] for m in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("room", [*CORE, "catalog", "tables", "cli"])
+def test_a_room_comes_without_the_heavy_libraries(room):
+    heavy = {"ray"} if room == "model" else {"ray", "tensorflow", "keras"}
+    assert not loaded_with(room) & heavy

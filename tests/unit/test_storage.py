@@ -1,0 +1,223 @@
+"""Roots on a local disk: order of the listing, whole writes, one winner, reasons why a photo did not come."""
+
+import os
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.fs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagger.errors import BadInput
+from tagger.storage import FetchFailed, open_root
+
+# Few characters around "/" (0x2F) in byte order, so that folders and files with a common start are frequent.
+names = st.text("a!-.0é😀", min_size=1, max_size=4).filter(lambda name: name.strip(".") != "")
+keys = st.lists(names, min_size=1, max_size=3).map("/".join)
+
+
+def possible(keys):
+    """Keys that can be files at once: on a disk "a" cannot be a file and a folder."""
+    folders = {key[:n] for key in keys for n, letter in enumerate(key) if letter == "/"}
+    return set(keys) - folders
+
+
+@pytest.fixture
+def root(tmp_path):
+    return open_root(str(tmp_path / "shop"))
+
+
+def listed(root, **where):
+    return [stored.key for stored in root.list_objects(**where)]
+
+
+@given(st.sets(keys, max_size=12).map(possible), st.text("a!-.0/é😀", max_size=4), st.text("a!-.0/é😀", max_size=4))
+def test_the_listing_is_the_sorted_keys_from_any_place(tmp_path_factory, keys, prefix, after):
+    root = open_root(str(tmp_path_factory.mktemp("shop")))
+    for key in keys:
+        root.write_bytes(key, b"")
+    by_bytes = sorted(keys, key=str.encode)
+    assert listed(root) == by_bytes
+    wanted = [key for key in by_bytes if key.startswith(prefix) and key.encode() > after.encode()]
+    assert listed(root, prefix=prefix, after=after) == wanted
+
+
+def test_an_absent_root_lists_nothing(root):
+    assert listed(root) == []
+
+
+def test_the_listing_tells_size_and_time(root):
+    root.write_bytes("images/a.jpg", b"12345")
+    (stored,) = root.list_objects()
+    assert (stored.key, stored.size_bytes) == ("images/a.jpg", 5)
+    assert stored.last_modified.tzinfo is UTC and abs(datetime.now(UTC) - stored.last_modified) < timedelta(minutes=1)
+
+
+def test_the_etag_changes_with_the_file(root):
+    root.write_bytes("a", b"one")
+    (before,) = root.list_objects()
+    os.utime(Path(root.uri, "a"), ns=(1, 1))
+    (after,) = root.list_objects()
+    assert before.etag != after.etag
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX alone")
+def test_a_file_name_that_is_no_utf8_can_be_listed_past_and_read(root):
+    root.write_bytes("a", b"1")
+    Path(os.fsdecode(os.fsencode(root.uri) + b"/b\xff")).write_bytes(b"2")
+    first, second = listed(root)
+    assert (first, root.read_bytes(second)) == ("a", b"2")
+    assert listed(root, after=first) == [second] and listed(root, after=second) == []
+
+
+def test_what_is_being_written_is_not_listed(root):
+    root.write_bytes("a", b"")
+    Path(root.uri, ".writing-x").touch()
+    assert listed(root) == ["a"]
+
+
+def test_a_write_replaces_the_whole_object(root):
+    root.write_bytes("deep/er/a", b"a long first text")
+    root.write_bytes("deep/er/a", b"second")
+    assert root.read_bytes("deep/er/a") == b"second" and listed(root) == ["deep/er/a"]
+
+
+def test_a_reader_sees_the_old_object_or_the_new_never_a_part(root):
+    old, new = b"o" * 300_000, b"n" * 300_000
+    root.write_bytes("a", old)
+    with ThreadPoolExecutor(1) as writer:
+        writing = writer.submit(lambda: [root.write_bytes("a", text) for text in [new, old] * 10])
+        seen = {root.read_bytes("a")}
+        while not writing.done():
+            seen.add(root.read_bytes("a"))
+        writing.result()
+    assert seen <= {old, new}
+
+
+def test_a_write_that_fails_leaves_nothing_behind(root):
+    root.write_bytes("a/b", b"")
+    with pytest.raises(OSError):
+        root.write_bytes("a", b"a folder stands in the way")
+    assert [path.name for path in Path(root.uri).iterdir()] == ["a"]
+
+
+def test_an_object_that_is_not_there(root):
+    assert not root.exists("a")
+    with pytest.raises(FileNotFoundError):
+        root.read_bytes("a")
+    root.delete("a")
+
+
+def test_a_deleted_object_is_gone(root):
+    root.write_bytes("a", b"")
+    root.delete("a")
+    assert not root.exists("a") and listed(root) == []
+
+
+def test_of_many_creators_at_once_one_wins(root):
+    barrier = threading.Barrier(16)
+
+    def create(number):
+        barrier.wait()
+        return root.create_once("lock", str(number).encode())
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(create, range(16)))
+    assert sum(answers) == 1
+    assert root.read_bytes("lock") == str(answers.index(True)).encode() and listed(root) == ["lock"]
+
+
+def test_a_photo_is_fetched_as_it_was_listed(root):
+    root.write_bytes("a", b"photo")
+    (stored,) = root.list_objects()
+    assert root.fetch("a", stored.etag) == b"photo"
+
+
+def vanish(path):
+    path.unlink()
+
+
+def change(path):
+    path.write_bytes(b"another photo")
+
+
+def become_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("happens", "reason"),
+    [(vanish, "not_found"), (change, "changed_during_run"), (become_folder, "download_failed")],
+)
+def test_why_a_photo_did_not_come(root, happens, reason):
+    root.write_bytes("a", b"photo")
+    (stored,) = root.list_objects()
+    happens(Path(root.uri, "a"))
+    with pytest.raises(FetchFailed) as failed:
+        root.fetch("a", stored.etag)
+    assert failed.value.reason == reason and failed.value.detail
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the system's administrator may read everything")
+def test_a_photo_that_may_not_be_read(root):
+    root.write_bytes("a", b"photo")
+    (stored,) = root.list_objects()
+    Path(root.uri, "a").chmod(0)
+    with pytest.raises(FetchFailed) as failed:
+        root.fetch("a", stored.etag)
+    assert failed.value.reason == "access_denied"
+
+
+@pytest.mark.parametrize("key", ["../a", "a/../../b", "..", "/etc/passwd"])
+@pytest.mark.parametrize("action", ["read_bytes", "exists", "delete"])
+def test_a_key_outside_the_root_is_refused(root, action, key):
+    with pytest.raises(BadInput, match="leads outside"):
+        getattr(root, action)(key)
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("", "root is empty"),
+        ("s3://", "names no bucket"),
+        ("s3:///prefix", "names no bucket"),
+        ("gs://bucket/x", "Only these two are supported"),
+        ("https://host/x", "Only these two are supported"),
+    ],
+)
+def test_a_place_that_is_no_root_is_refused(uri, told):
+    with pytest.raises(BadInput, match=told):
+        open_root(uri)
+
+
+def test_a_relative_folder_and_a_home_folder_are_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert open_root("shop").uri == str(tmp_path / "shop")
+    assert open_root("~/shop").uri == str(tmp_path / "home" / "shop")
+
+
+@pytest.mark.parametrize("uri", ["/shop", "s3://bucket/shop", "s3://bucket"])
+def test_a_root_travels_as_its_uri_and_has_children(uri):
+    root = pickle.loads(pickle.dumps(open_root(uri)))
+    assert (type(root), root.uri) == (type(open_root(uri)), uri)
+    assert root.child("models/", "x").uri == f"{uri}/models/x"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/shop/", "s3://bucket//shop", "s3://bucket/shop//"])
+def test_slashes_that_name_nothing_do_not_divide_the_clients(uri):
+    root = open_root(uri)
+    assert root.uri == "s3://bucket/shop" and root.prefix == "shop"
+
+
+def test_a_local_root_for_the_libraries_that_want_their_own(root):
+    filesystem, path = root.arrow()
+    assert isinstance(filesystem, pyarrow.fs.LocalFileSystem) and path == root.uri
+    assert root.delta() == (root.uri, {})
+    root.write_bytes("a", b"1")
+    assert root.files().cat(f"{root.uri}/a") == b"1"
