@@ -5,12 +5,13 @@ Standard output holds the result alone; logs and progress go to standard error.
 
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -18,6 +19,9 @@ from typer.exceptions import TyperException
 from tagger.config import OVERRIDE, Config, as_yaml, load_config
 from tagger.errors import BadInput, GateRefused, TaggerError
 from tagger.show import arrow_as, facts_as_text, rows_as
+
+if TYPE_CHECKING:
+    from tagger.storage import Root
 
 app = typer.Typer(
     help="Tag product photos with type and color, and know which tags not to trust.",
@@ -82,6 +86,7 @@ def _configured(config: str | None, arguments: list[str] | None, verbose: bool, 
 
 def _start_logging(verbose: bool) -> None:
     _State.verbose = verbose
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("tagger").setLevel(level)
@@ -101,8 +106,9 @@ def train(
     from tagger.cluster import connected
     from tagger.train import sequence
 
+    found = sequence.labels_of(loaded)
     with connected(loaded.ray):
-        summary = sequence.run(loaded)
+        summary = sequence.run(loaded, found)
     for result in summary.fitted.evaluations.values():
         print(result.as_text(), end="\n\n")
     print(f"bundle: {summary.bundle_uri}")
@@ -129,8 +135,9 @@ def tag(
     from tagger.cluster import connected
     from tagger.tag import night
 
+    serving = night.find_serving(loaded)
     with connected(loaded.ray):
-        summary = night.run(loaded)
+        summary = night.run(loaded, serving)
     print(json.dumps(summary.facts(), indent=1) if style == "json" else facts_as_text(summary.facts()))
 
 
@@ -139,8 +146,8 @@ def _tag_photos(config: Config, photos: list[str], style: str) -> list[dict[str,
     from tagger.tag.local import find_photos, tag_photos
     from tagger.tag.predict import Tagger
 
-    paths = find_photos(photos)
-    tagger = Tagger.load(find_bundle(config.model, config.root).uri)
+    paths, bundle = find_photos(photos), find_bundle(config.model, config.root)
+    tagger = Tagger.load(bundle.uri)
     rows = list(tag_photos(paths, tagger, config.tag.batch_size))
     return [_brief(row) for row in rows] if style == "table" else rows
 
@@ -183,11 +190,9 @@ def query(
     """Ask the tables in SQL: the views tags, rejects, runs, current (committed runs only). Without SQL: a summary."""
     _start_logging(verbose)
     loaded, sql = _prepare(config, arguments, root=root)
-    _needs_root(loaded)
-    from tagger.storage import open_root
     from tagger.tables.query import run_query, summary
 
-    place = open_root(loaded.root)
+    place = _existing_root(loaded)
     print(arrow_as(run_query(place, " ".join(sql)) if sql else summary(place), style))
 
 
@@ -272,13 +277,11 @@ def verify(
 ) -> None:
     """Prove a date's ledger: listed new = tagged + rejected, no key twice, every file as committed."""
     loaded = _configured(config, arguments, verbose, root=root, date=date)
-    _needs_root(loaded)
     if loaded.date is None:
         raise BadInput("No date is named. Give date=YYYY-MM-DD.")
-    from tagger.storage import open_root
     from tagger.tag.verify import verify as verified
 
-    findings = verified(open_root(loaded.root), loaded.date)
+    findings = verified(_existing_root(loaded), loaded.date)
     if not findings:
         raise BadInput(f"No run of {loaded.date} is committed under {loaded.root}.")
     for finding in findings:
@@ -298,12 +301,11 @@ def review_export(
 ) -> None:
     """Write the night's flagged items, ordered by risk, as JSON Lines and CSV beside the tables."""
     loaded = _configured(config, arguments, verbose, root=root, images=images, date=date)
-    _needs_root(loaded)
     from tagger.review.export import export
     from tagger.review.queue import queue_limit
     from tagger.storage import open_root
 
-    place = open_root(loaded.root)
+    place = _existing_root(loaded)
     out = open_root(loaded.review.out) if loaded.review.out else place
     summary = export(place, out, loaded.date, queue_limit(loaded.review), open_root(loaded.images_uri))
     print(summary.as_text())
@@ -325,6 +327,16 @@ def demo(arguments: Overrides = None, config: ConfigFile = None, verbose: Verbos
 def _needs_root(config: Config) -> None:
     if not config.root:
         raise BadInput("No root is named. Give root=FOLDER or root=s3://bucket/prefix.")
+
+
+def _existing_root(config: Config) -> "Root":
+    """The root of a command that only reads; a wrong path or bucket is told before anything else is tried."""
+    from tagger.storage import open_root
+
+    _needs_root(config)
+    root = open_root(config.root)
+    root.check()
+    return root
 
 
 @config_app.command("show")

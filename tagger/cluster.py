@@ -64,6 +64,7 @@ def _start(config: RayConfig, address: str | None) -> None:
             ray.init(address=address, **shared)
         else:
             store = config.object_store_mb * 2**20
-            ray.init(num_cpus=config.num_cpus, object_store_memory=store, include_dashboard=False, **shared)
+            # "local": an embedded Ray of our own, even where another one runs on this machine.
+            ray.init("local", num_cpus=config.num_cpus, object_store_memory=store, include_dashboard=False, **shared)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ClusterUnavailable(f"Ray at {address or 'this machine'} did not start or answer: {error}") from error

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tagger.errors import ConfigError
 
@@ -22,6 +22,14 @@ OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
 """What an argument must match to be an override; everything else is an operand."""
 
 _SECRET = re.compile(r"(secret|password|token|api_key|access_key)", re.IGNORECASE)
+
+
+def _iso_text(value: object) -> object:
+    """A bare number is no date: pydantic would count seconds from 1970."""
+    if isinstance(value, int | float):
+        raise ValueError(f"write a date as YYYY-MM-DD, not {value}")
+    return value
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -125,7 +133,7 @@ class TagConfig(_Section):
     """Tag at most this many photos."""
     prefix: str = ""
     """Only keys that start with this."""
-    since: datetime.datetime | None = None
+    since: Annotated[datetime.datetime | None, BeforeValidator(_iso_text)] = None
     """Only photos modified at or after this time (UTC)."""
     engine: Literal["tensorflow"] = "tensorflow"
     """Inference engine."""
@@ -214,7 +222,7 @@ class Config(_Section):
     """A labels table; empty means every `labels/*.csv` under the root."""
     model: str = ""
     """A bundle's folder, or a name under `<root>/models/` or among the shipped models."""
-    date: datetime.date | None = None
+    date: Annotated[datetime.date | None, BeforeValidator(_iso_text)] = None
     """The night; null resumes the newest unfinished run, else takes today (UTC)."""
     ray: RayConfig = RayConfig()
     catalog: CatalogConfig = CatalogConfig()

@@ -14,7 +14,7 @@ import pandas as pd
 from tagger.catalog.synth.writer import write_catalogue
 from tagger.config import Config, DemoConfig
 from tagger.errors import ConfigError
-from tagger.evaluation.baseline import Features, baseline_accuracy
+from tagger.evaluation.baseline import baseline_accuracy
 from tagger.focus.measures import cam_on_product
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, decode_photo
 from tagger.picture.fit import Fit, fit_picture
@@ -60,7 +60,7 @@ def run(config: Config) -> DemoSummary:
         (fresh, config.demo.fresh, config.demo.seed + 1),
     ):
         _draw(root, count, seed, config.demo)
-    training = sequence.run(config)
+    training = sequence.run(config, sequence.labels_of(config))
     logger.info("tagging %d fresh pictures", config.demo.fresh)
     night.run(config.model_copy(update={"images": fresh.child("images").uri}))
     truth = _labels(fresh)
@@ -127,10 +127,9 @@ def _baseline(config: Config, shop: Root, fresh: Root) -> dict[str, float]:
     logger.info("measuring the baseline of color histogram and outline")
     known, unknown = _labels(shop)[: config.demo.baseline], _labels(fresh)
     pixels, others = _pixels(shop, known, config), _pixels(fresh, unknown, config)
-    features: dict[str, Features] = {"type": "outline", "color": "color"}
     return {
-        name: baseline_accuracy(pixels, known[name].to_numpy(), others, unknown[name].to_numpy(), kind)
-        for name, kind in features.items()
+        name: baseline_accuracy(pixels, known[name].to_numpy(), others, unknown[name].to_numpy())
+        for name in ("type", "color")
     }
 
 
@@ -145,8 +144,8 @@ def as_text(summary: DemoSummary) -> str:
     accuracy, baseline = summary.accuracy, summary.baseline
     rows = [
         ("fresh pictures tagged", f"{summary.tagged}"),
-        ("type accuracy (baseline of outlines)", f"{accuracy['type']:.1%} ({baseline['type']:.1%})"),
-        ("color accuracy (baseline of color histograms)", f"{accuracy['color']:.1%} ({baseline['color']:.1%})"),
+        ("type accuracy (color histogram and outline)", f"{accuracy['type']:.1%} ({baseline['type']:.1%})"),
+        ("color accuracy (color histogram and outline)", f"{accuracy['color']:.1%} ({baseline['color']:.1%})"),
         ("flagged for review", f"{summary.flagged:.1%}"),
         ("wrong among flagged / among passed", f"{summary.flagged_wrong:.1%} / {summary.passed_wrong:.1%}"),
         (

@@ -11,6 +11,7 @@ TaggerError                exit 1   never raised itself
     ├── StorageUnavailable exit 5   object storage
     └── ClusterUnavailable exit 5   Ray, or too few resources in it
 
+`FetchFailed` is no error of a command: it carries the reject reason of one photo, which becomes a row.
 A bug stays a plain Python exception (exit 1). A bad photo is data, not an exception: see `tagger/picture/decode.py`.
 """
 
@@ -66,3 +67,12 @@ class StorageUnavailable(Retryable):
 
 class ClusterUnavailable(Retryable):
     """No Ray cluster, or one too small for the plan."""
+
+
+class FetchFailed(Exception):
+    """One photo could not be fetched. `reason` is one of the transient reject reasons; `detail` says more."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail

@@ -1,11 +1,10 @@
 """Roots: a local folder or `s3://bucket/prefix`, one interface. The only file that knows S3.
 
-Credentials come from the standard AWS chain alone, the endpoint from `AWS_ENDPOINT_URL`. The four clients that touch S3
-(boto3 here, pyarrow, s3fs behind fsspec, deltalake) are all configured from that one place, so that they agree.
+Credentials come from the standard AWS chain alone, the endpoint from `AWS_ENDPOINT_URL`; boto3, pyarrow, s3fs (behind
+fsspec) and deltalake are all configured from that one place, so that they agree.
 """
 
 import contextlib
-import heapq
 import os
 import tempfile
 import threading
@@ -23,7 +22,7 @@ import pyarrow.fs
 from botocore import exceptions as aws
 from botocore.config import Config
 
-from tagger.errors import BadInput, StorageUnavailable
+from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 
 _MAKING_CLIENT = threading.Lock()
 _MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -38,15 +37,6 @@ class StoredObject:
     etag: str
     size_bytes: int
     last_modified: datetime
-
-
-class FetchFailed(Exception):
-    """One photo could not be fetched. `reason` is one of the transient reject reasons; `detail` says more."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def open_root(uri: str) -> "Root":
@@ -75,6 +65,10 @@ class Root:
     def child(self, *parts: str) -> "Root":
         """The root below this one."""
         return type(self)("/".join((self.uri, *(part.strip("/") for part in parts))))
+
+    def check(self) -> None:
+        """Raise, in one sentence, what would be wrong with reading here: no such folder or bucket, no permission."""
+        raise NotImplementedError
 
     def list_objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
         """Objects whose key starts with `prefix` and is greater than `after`, streamed, ordered by UTF-8 bytes."""
@@ -131,6 +125,10 @@ class LocalRoot(Root):
             if key.startswith(prefix) and os.fsencode(key) > os.fsencode(after):
                 with contextlib.suppress(FileNotFoundError):
                     yield _stored_file(path, key)
+
+    def check(self) -> None:
+        if not Path(self.uri).is_dir():
+            raise BadInput(f"There is no folder '{self.uri}'. Correct the path, or make the folder.")
 
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
@@ -214,10 +212,8 @@ def _walk(folder: str, prefix: str, is_wanted: Callable[[str], bool]) -> Iterato
         entries = list(os.scandir(folder))
     except FileNotFoundError:
         return
-    heap = [(os.fsencode(e.name) + (b"/" if e.is_dir() else b""), e.name, e.is_dir()) for e in entries]
-    heapq.heapify(heap)
-    while heap:
-        _, name, is_folder = heapq.heappop(heap)
+    named = [(os.fsencode(e.name) + (b"/" if e.is_dir() else b""), e.name, e.is_dir()) for e in entries]
+    for _, name, is_folder in sorted(named):
         path = os.path.join(folder, name)
         if is_folder and is_wanted(f"{prefix}{name}/"):
             yield from _walk(path, f"{prefix}{name}/", is_wanted)
@@ -259,6 +255,10 @@ class S3Root(Root):
                     key = entry["Key"][base:]
                     if key and not key.endswith("/"):
                         yield StoredObject(key, entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
+
+    def check(self) -> None:
+        with self._translated("list"):
+            self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self._key(""), MaxKeys=1)
 
     def exists(self, key: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -11,10 +12,14 @@ hypothesis.settings.register_profile("tagger", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("tagger")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_ray_token(tmp_path_factory):
-    """Ray keeps its token under the home folder otherwise, and one user's tests would change another's cluster."""
-    token = tmp_path_factory.mktemp("ray") / "token"
+def pytest_configure(config):
+    """A Ray token of these tests' own, before any test imports Ray, which reads it once.
+
+    Ray keeps its token under the home folder otherwise, where it changes what the user's own clusters ask for.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="ray-token-")
+    config.add_cleanup(folder.cleanup)
+    token = Path(folder.name, "token")
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))

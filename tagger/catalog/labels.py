@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 from tagger.errors import ConfigError, LabelsError
-from tagger.storage import Root
+from tagger.storage import Root, open_root
 
 REQUIRED_COLUMNS = ("image_key", "type", "color")
 OPTIONAL_COLUMNS = ("split", "group")
@@ -136,6 +136,14 @@ def read_labels(
         table = _merged(table, space)
     labels = _without_repeats(table, space or _derived_space(table))
     return _without_rare(labels, min_per_class, drop_rare)
+
+
+def labels_place(labels_uri: str, root_uri: str, pattern: str) -> tuple[Root, str]:
+    """Where labels are read from, and what is read there: the named file, else all that match under the root."""
+    if not labels_uri:
+        return open_root(root_uri), pattern
+    folder, slash, name = labels_uri.rpartition("/")
+    return open_root(folder or slash or "."), name
 
 
 def check_images(labels: Labels, keys: Iterable[str], max_missing_share: float = 0.0) -> Labels:

@@ -1,19 +1,11 @@
-"""What a few lines without a network reach: a color histogram for color, the outline for type.
+"""What a few lines without a network reach: a forest on color histogram and outline.
 
 A network that does not clearly beat these has learned nothing worth its cost.
 """
 
-from typing import Literal
-
 import cv2
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-Features = Literal["color", "outline"]
 
 # Lab distance (cv2's 8-bit scale) from the border's color at which a pixel counts as foreground.
 _FOREGROUND_DISTANCE = 12.0
@@ -25,20 +17,18 @@ _ORIENTATIONS = 9
 
 
 def baseline_accuracy(
-    train_pixels: np.ndarray,
-    train_labels: np.ndarray,
-    test_pixels: np.ndarray,
-    test_labels: np.ndarray,
-    features: Features,
+    train_pixels: np.ndarray, train_labels: np.ndarray, test_pixels: np.ndarray, test_labels: np.ndarray
 ) -> float:
-    """Accuracy in [0, 1] on the test pictures of a classifier on `features`, fitted on the train pictures.
+    """Accuracy in [0, 1] on the test pictures of a forest on color histogram and outline, fitted on the train pictures.
 
     pixels: (N, H, W, 3) uint8 RGB, all of one size. labels: (N,) int or text. Deterministic.
-    3,000 pictures of 128 x 128 take about 10 s.
     """
-    extract = {"color": color_features, "outline": outline_features}[features]
-    classifier = _classifier(features).fit(extract(train_pixels), train_labels)
-    return float(np.mean(classifier.predict(extract(test_pixels)) == np.asarray(test_labels)))
+    forest = ExtraTreesClassifier(n_estimators=200, random_state=0).fit(_features(train_pixels), train_labels)
+    return float(np.mean(forest.predict(_features(test_pixels)) == np.asarray(test_labels)))
+
+
+def _features(pixels: np.ndarray) -> np.ndarray:
+    return np.concatenate([color_features(pixels), outline_features(pixels)], axis=1)
 
 
 def color_features(pixels: np.ndarray) -> np.ndarray:
@@ -50,7 +40,9 @@ def color_features(pixels: np.ndarray) -> np.ndarray:
 
 
 def outline_features(pixels: np.ndarray) -> np.ndarray:
-    """Histograms of gradient directions and the foreground's moments, (N, D) float32. pixels: (N, H, W, 3) uint8.
+    """Histograms of the outline's directions and the foreground's moments, (N, D) float32. pixels: (N, H, W, 3) uint8.
+
+    The outline is that of the foreground's silhouette: what is drawn inside it does not count.
 
     Source: Dalal and Triggs 2005 (HOG, here with the neighbourhood's norm instead of overlapping blocks); Hu 1962.
     """
@@ -66,13 +58,6 @@ def foreground(picture: np.ndarray) -> np.ndarray:
     border = np.concatenate([lab[0], lab[-1], lab[:, 0], lab[:, -1]])
     differs = np.linalg.norm(lab - np.median(border, axis=0), axis=2) > _FOREGROUND_DISTANCE
     return differs if differs.mean() > 0.01 else np.ones_like(differs)
-
-
-def _classifier(features: Features) -> ClassifierMixin:
-    """A forest copes with a histogram's many empty bins, a linear model with many correlated gradients."""
-    if features == "color":
-        return ExtraTreesClassifier(n_estimators=200, random_state=0)
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
 
 
 def _lab(picture: np.ndarray) -> np.ndarray:
@@ -97,7 +82,7 @@ def _centered(picture: np.ndarray) -> np.ndarray:
 
 
 def _gradient_histogram(picture: np.ndarray) -> np.ndarray:
-    gray = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    gray = cv2.GaussianBlur(foreground(picture).astype(np.float32) * 255, (0, 0), 1.0)
     down, across = np.gradient(gray)
     strength = np.hypot(down, across)
     direction = (np.arctan2(down, across) % np.pi) / np.pi * _ORIENTATIONS

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tagger.catalog.labels import LabelSpace, check_images, read_label_space, read_labels
+from tagger.catalog.labels import LabelSpace, check_images, labels_place, read_label_space, read_labels
 from tagger.catalog.split import assign_roles
 from tagger.config import Config
-from tagger.errors import BadInput, GateRefused
+from tagger.errors import BadInput, FetchFailed, GateRefused
 from tagger.evaluation.fitting import LabelledRows, evaluate_evidence, observe_rows
 from tagger.evaluation.metrics import Evaluation
 from tagger.flags.reasons import review_reasons
@@ -22,7 +22,7 @@ from tagger.model.bundle import find_bundle
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits
 from tagger.picture.fit import Fit
-from tagger.storage import FetchFailed, open_root
+from tagger.storage import open_root
 from tagger.tag.predict import Tagger
 
 logger = logging.getLogger(__name__)
@@ -96,13 +96,10 @@ def _check_gate(report: Report, needed: float) -> None:
 
 def _items(config: Config, tagger: Tagger) -> tuple[pd.DataFrame, dict[str, str]]:
     """The labelled items of the split with class numbers of the bundle, and the photos' etags."""
-    folder, _, name = config.labels.rpartition("/")
     merge_types, merge_colors = _merges(config)
     space = LabelSpace(tagger.info.classes["type"], tagger.info.classes["color"], merge_types, merge_colors)
-    source = open_root(folder or ".") if config.labels else open_root(config.root)
-    labels = read_labels(
-        source, name or config.catalog.labels_glob, space, ignore_columns=config.catalog.ignore_columns
-    )
+    place = labels_place(config.labels, config.root, config.catalog.labels_glob)
+    labels = read_labels(*place, space, ignore_columns=config.catalog.ignore_columns)
     wanted = set(labels.table["image_key"])
     etags = {o.key: o.etag for o in open_root(config.images_uri).list_objects() if o.key in wanted}
     labels = check_images(labels, etags, 1.0 if config.catalog.missing_images == "drop" else 0.0)

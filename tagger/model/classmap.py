@@ -5,13 +5,13 @@ paper's head does not have. With the fold, the mean over positions of `A V + c` 
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from tagger.model.network import TRUNK, head_layers
+if TYPE_CHECKING:
+    import keras
 
 Array: TypeAlias = npt.NDArray[np.floating]
 Cut = Literal["post_bn", "post_relu"]
@@ -37,8 +37,10 @@ class FoldedHead:
         return np.asarray(pooled @ self.weights + self.constant)
 
 
-def fold_head(network: keras.Model) -> FoldedHead:
+def fold_head(network: "keras.Model") -> FoldedHead:
     """V = diag(gamma / sqrt(var + eps)) W1 ... Wn and c = ((beta - gamma mu / sqrt(var + eps)) W1 + b1) ... + bn."""
+    from tagger.model.network import head_layers  # Keras takes seconds to import: not for the arithmetic below
+
     norm, dense = head_layers(network)
     scale, offset = _affine(norm)
     weights, constant = np.diag(scale), offset
@@ -48,13 +50,17 @@ def fold_head(network: keras.Model) -> FoldedHead:
     return FoldedHead(weights.astype(np.float32), constant.astype(np.float32), _trunk_shift(network))
 
 
-def _affine(norm: keras.layers.BatchNormalization) -> tuple[Array, Array]:
+def _affine(norm: "keras.layers.BatchNormalization") -> tuple[Array, Array]:
     gamma, beta, mean, variance = (np.asarray(w, np.float64) for w in norm.get_weights())
     scale = gamma / np.sqrt(variance + norm.epsilon)
     return scale, beta - scale * mean
 
 
-def _trunk_shift(network: keras.Model) -> Array:
+def _trunk_shift(network: "keras.Model") -> Array:
+    import keras
+
+    from tagger.model.network import TRUNK
+
     last = network.get_layer(TRUNK).layers[-1]
     if isinstance(last, keras.layers.BatchNormalization):
         return np.asarray(_affine(last)[1], np.float32)

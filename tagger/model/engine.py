@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import keras
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import keras
 
 Array: TypeAlias = npt.NDArray[np.floating]
 
@@ -24,7 +26,7 @@ class TensorFlowEngine:
 
     name = "tensorflow"
 
-    def __init__(self, networks: Mapping[str, keras.Model]) -> None:
+    def __init__(self, networks: Mapping[str, "keras.Model"]) -> None:
         import tensorflow as tf
 
         self._failures = tf.errors.OpError

@@ -84,7 +84,8 @@ def head_layers(network: keras.Model) -> tuple[keras.layers.BatchNormalization, 
     extra = [layer for layer in after_pool if layer not in norms + dense]
     bent = [layer.name for layer in dense if layer.activation is not keras.activations.linear]
     bent += [layer.name for layer in extra if not isinstance(layer, keras.layers.Dropout)]
-    if bent or len(norms) != 1 or not dense:
+    in_order = len(norms) == 1 and bool(dense) and after_pool.index(norms[0]) < after_pool.index(dense[0])
+    if bent or not in_order:
         raise BundleError(
             f"The head is not pooling, one BatchNorm and linear Dense layers (see {', '.join(bent) or 'its layers'}). "
             "Only a linear head folds into one matrix, and only then are the class maps exact. Remove the activation."

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tagger.errors import StorageUnavailable
+from tagger.errors import FetchFailed, StorageUnavailable
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
-from tagger.storage import FetchFailed, Root, StoredObject
+from tagger.storage import Root, StoredObject
 
 OUTAGE_SHARE = 0.05
 """When more than this share of a unit's downloads fail, storage is out, not the photos."""

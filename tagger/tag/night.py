@@ -63,8 +63,9 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     they were; the same command resumes the run.
     """
     started = time.monotonic()
-    root = open_root(config.root)
-    night = Night(config, root, open_root(config.images_uri), Tables(root), serving or find_serving(config))
+    root, images = open_root(config.root), open_root(config.images_uri)
+    images.check()
+    night = Night(config, root, images, Tables(root), serving or find_serving(config))
     date = config.date or night.date_to_resume() or datetime.datetime.now(datetime.UTC).date()
     with DateLock(root, date, config.tag.lock_wait_s) as lock:
         return night.run(date, lock, started)

@@ -16,11 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from tagger.catalog.labels import Labels
-from tagger.errors import LabelsError
+from tagger.errors import FetchFailed, LabelsError
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
-from tagger.storage import FetchFailed, Root, open_root
+from tagger.storage import Root, open_root
 from tagger.train.feed import save_shard
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import ray.data
 import ray.train
 
 from tagger import __version__
-from tagger.catalog.labels import Labels, check_images, read_label_space, read_labels
+from tagger.catalog.labels import Labels, check_images, labels_place, read_label_space, read_labels
 from tagger.catalog.split import ROLES, assign_roles, check_roles
 from tagger.config import Config
 from tagger.errors import BadInput, ConfigError, GateRefused
@@ -41,17 +41,15 @@ class TrainingSummary:
     history: list[dict[str, Any]]
 
 
-def run(config: Config) -> TrainingSummary:
-    """Train both networks and promote their bundle.
+def run(config: Config, labels: Labels) -> TrainingSummary:
+    """Train both networks on `labels` and promote their bundle. Ray must be connected.
 
-    Raises LabelsError or ConfigError before any work, ClusterUnavailable where the workers were lost, GateRefused where
-    the bundle is written but not good enough to serve.
+    Raises LabelsError where photos are missing, ConfigError where the settings do not fit, ClusterUnavailable where the
+    workers were lost, GateRefused where the bundle is written but not good enough to serve.
     """
-    if not config.root:
-        raise ConfigError("No root is named. Give root=FOLDER or root=s3://bucket/prefix.")
     root = open_root(config.root)
     run_id = _run_id(config, root)
-    items = prepare_items(config, root.child("work", run_id, "pictures"))
+    items = prepare_items(config, labels, root.child("work", run_id, "pictures"))
     _check_batch(config, items)
     history: list[dict[str, Any]] = []
     for stage in ("type", "color"):
@@ -60,9 +58,8 @@ def run(config: Config) -> TrainingSummary:
     return _publish(config, root, fitted, networks, history)
 
 
-def prepare_items(config: Config, pictures: Root) -> PreparedItems:
+def prepare_items(config: Config, labels: Labels, pictures: Root) -> PreparedItems:
     """Labelled items with a role and a decoded picture each, in shards under `pictures`."""
-    labels = _labels(config)
     images = open_root(config.images_uri)
     wanted = set(labels.table["image_key"])
     etags = {found.key: found.etag for found in images.list_objects() if found.key in wanted}
@@ -70,17 +67,18 @@ def prepare_items(config: Config, pictures: Root) -> PreparedItems:
     roles = assign_roles(labels.table)
     check_roles(roles)
     logger.info("%d labelled items: %s", len(labels), roles.value_counts().to_dict())
-    tasks = shard_tasks(labels, etags, config.images_uri, pictures, Fit(config.catalog.fit))
+    tasks = shard_tasks(labels, etags, images.uri, pictures, Fit(config.catalog.fit))
     return join_items(labels, roles, _decode(tasks))
 
 
-def _labels(config: Config) -> Labels:
+def labels_of(config: Config) -> Labels:
+    """The labels that a training would use. ConfigError or LabelsError, before Ray is needed, where it cannot."""
+    if not config.root:
+        raise ConfigError("No root is named. Give root=FOLDER or root=s3://bucket/prefix.")
     catalog = config.catalog
-    folder, _, name = config.labels.rpartition("/")
     space = read_label_space(catalog.label_space) if catalog.label_space else None
     labels = read_labels(
-        open_root(folder or ".") if config.labels else open_root(config.root),
-        name or catalog.labels_glob,
+        *labels_place(config.labels, config.root, catalog.labels_glob),
         space,
         ignore_columns=catalog.ignore_columns,
         min_per_class=catalog.min_per_class,
@@ -150,7 +148,7 @@ def _stage(stage: str, config: Config, run_id: str, items: PreparedItems) -> lis
     transfer = ("type.weights.h5", len(space.types))
     plan = StagePlan(
         stage=stage,
-        root_uri=config.root,
+        root_uri=open_root(config.root).uri,
         run_id=run_id,
         classes=len(space.classes(stage)),
         width=train.width,

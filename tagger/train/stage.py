@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import ray.train
-from ray.train.tensorflow import TensorflowTrainer
 
 from tagger.errors import ClusterUnavailable
 from tagger.picture.augment import Augmentation
@@ -89,6 +88,8 @@ def train_stage(plan: StagePlan, items: StageItems, scaling: ray.train.ScalingCo
     A run under the same id continues from its last checkpoint. ClusterUnavailable where workers were lost more than
     `max_failures` times, with the first worker's own words.
     """
+    from ray.train.tensorflow import TensorflowTrainer  # imports TensorFlow, which decode tasks must not pay for
+
     filesystem, path = plan.work.arrow()
     if not plan.root_uri.startswith("s3://"):
         os.makedirs(path, exist_ok=True)
@@ -107,8 +108,16 @@ def train_stage(plan: StagePlan, items: StageItems, scaling: ray.train.ScalingCo
     try:
         result = trainer.fit()
     except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
-        raise ClusterUnavailable(f"Training of the {plan.stage} network stopped: {error}") from error
+        raise ClusterUnavailable(
+            f"Training of the {plan.stage} network stopped: {_reason(error)}. The run {plan.run_id} can be resumed."
+        ) from error
     return _read_result(result)
+
+
+def _reason(error: Exception) -> str:
+    """The last line of the first failed worker's traceback, which names the error; all of it is in the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if ": " in line and not line.startswith((" ", "..."))]
+    return lines[-1] if lines else str(error).strip()
 
 
 def _read_result(result: ray.train.Result) -> StageResult:
@@ -122,7 +131,7 @@ def _read_result(result: ray.train.Result) -> StageResult:
 def _train_worker(config: dict[str, Any]) -> None:
     """The loop of one worker."""
     plan, items = StagePlan(**config["plan"]), config["items"]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    _only_our_lines()
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     batches = BatchPlan(plan.batch_size, rank, world, plan.seed, Augmentation(plan.flip, plan.shift))
@@ -137,6 +146,13 @@ def _train_worker(config: dict[str, Any]) -> None:
         learner.record(fitted, chosen, started, total)
         with learner.checkpoint(rank == 0, learner.digest(world)) as checkpoint:
             ray.train.report(learner.history[-1], checkpoint=checkpoint)
+
+
+def _only_our_lines() -> None:
+    """Our progress on standard error, which Ray carries to the driver; Ray's and TensorFlow's notes left out."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    for name in ("ray", "ray.train", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _limit_threads(plan: StagePlan, workers_here: int) -> None:

@@ -16,8 +16,8 @@ from deltalake import DeltaTable, write_deltalake
 from moto.backends import get_backend
 from moto.server import ThreadedMotoServer
 
-from tagger.errors import BadInput, StorageUnavailable
-from tagger.storage import FetchFailed, open_root
+from tagger.errors import BadInput, FetchFailed, StorageUnavailable
+from tagger.storage import open_root
 
 ODD_KEYS = [
     "a b",
@@ -233,6 +233,12 @@ def test_settings_that_a_person_must_correct(root, environment, action, name, va
     environment.setenv(name, value) if value else environment.delenv(name)
     with pytest.raises(BadInput, match=told.format(action=action)):
         ACTIONS[action](open_root("s3://catalogue/shop"))
+
+
+def test_a_place_is_checked_by_looking(root):
+    root.check()
+    with pytest.raises(BadInput, match="The bucket 'absent' does not exist"):
+        open_root("s3://absent/shop").check()
 
 
 def test_a_bucket_name_that_none_can_have(root):

@@ -106,7 +106,7 @@ def cluster():
         server.start()
         host, port = server.get_host_and_port()
         environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")  # workers inherit it from ray.init
-        ray.init(num_cpus=2, object_store_memory=300 * 2**20, include_dashboard=False, logging_level="error")
+        ray.init("local", num_cpus=2, object_store_memory=300 * 2**20, include_dashboard=False, logging_level="error")
         yield
         ray.shutdown()
         server.stop()

@@ -62,10 +62,12 @@ def cluster(environment, tmp_path_factory):
     with log.open("w") as output:
         head = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{dashboard}"
-    wait_until_it_takes_jobs(address, environment, log)
-    yield address
-    head.terminate()
-    head.wait(60)
+    try:
+        wait_until_it_takes_jobs(address, environment, log)
+        yield address
+    finally:
+        head.terminate()
+        head.wait(60)
 
 
 def wait_until_it_takes_jobs(address: str, environment: dict[str, str], log: Path) -> None:

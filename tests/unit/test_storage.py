@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.errors import BadInput
-from tagger.storage import FetchFailed, open_root
+from tagger.errors import BadInput, FetchFailed
+from tagger.storage import open_root
 
 # Few characters around "/" (0x2F) in byte order, so that folders and files with a common start are frequent.
 names = st.text("a!-.0é😀", min_size=1, max_size=4).filter(lambda name: name.strip(".") != "")
@@ -48,6 +48,13 @@ def test_the_listing_is_the_sorted_keys_from_any_place(tmp_path_factory, keys, p
 
 def test_an_absent_root_lists_nothing(root):
     assert listed(root) == []
+
+
+def test_a_place_is_checked_by_looking(root):
+    with pytest.raises(BadInput, match="There is no folder '.*shop'"):
+        root.check()
+    root.write_bytes("a", b"")
+    root.check()
 
 
 def test_the_listing_tells_size_and_time(root):

@@ -26,14 +26,14 @@ def test_color_is_read_by_the_histogram_and_shape_by_the_outline():
     rng = np.random.default_rng(0)
     train, train_shapes, train_colors = pictures(150, rng)
     test, test_shapes, test_colors = pictures(60, rng)
-    assert baseline_accuracy(train, train_colors, test, test_colors, "color") > 0.95
-    assert baseline_accuracy(train, train_shapes, test, test_shapes, "outline") > 0.95
+    assert baseline_accuracy(train, train_colors, test, test_colors) > 0.95
+    assert baseline_accuracy(train, train_shapes, test, test_shapes) > 0.95
 
 
 def test_the_same_pictures_give_the_same_figure_and_labels_may_be_text():
     pixels, _, colors = pictures(60, np.random.default_rng(1))
     names = np.array(["Red", "Blue", "Green"])[colors]
-    figures = {baseline_accuracy(pixels, names, pixels[:30], names[:30], "color") for _ in range(2)}
+    figures = {baseline_accuracy(pixels, names, pixels[:30], names[:30]) for _ in range(2)}
     assert figures == {1.0}
 
 

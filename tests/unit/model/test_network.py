@@ -64,7 +64,6 @@ def test_a_head_that_does_not_fold_is_refused_with_the_reason(layers, named):
         head_layers(with_head(*layers()))
 
 
-@pytest.mark.xfail(strict=True, reason="the order of the head's layers is not looked at")
 def test_a_norm_behind_a_dense_layer_is_refused():
     with pytest.raises(BundleError, match="Only a linear head folds"):
         head_layers(with_head(keras.layers.Dense(4), keras.layers.BatchNormalization()))

@@ -5,10 +5,10 @@ import itertools
 import pytest
 from PIL import Image
 
-from tagger.errors import StorageUnavailable
+from tagger.errors import FetchFailed, StorageUnavailable
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
-from tagger.storage import FetchFailed, Root, StoredObject
+from tagger.storage import Root, StoredObject
 from tagger.tag.fetch import FetchSettings, chunked, decode_children, download, fetch_and_decode, is_outage
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
