@@ -64,7 +64,6 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     """
     started = time.monotonic()
     root, images = open_root(config.root), open_root(config.images_uri)
-    images.check()
     night = Night(config, root, images, Tables(root), serving or find_serving(config))
     date = config.date or night.date_to_resume() or datetime.datetime.now(datetime.UTC).date()
     with DateLock(root, date, config.tag.lock_wait_s) as lock:
@@ -72,9 +71,10 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
 
 
 def find_serving(config: Config) -> Serving:
-    """The bundle that the configuration names. BadInput tells what was tried."""
+    """The bundle that the configuration names. BadInput where the photos cannot be listed, or tells what was tried."""
     from tagger.model.bundle import find_bundle, read_info  # Keras takes seconds to import
 
+    open_root(config.images_uri).check()
     place = find_bundle(config.model, config.root)
     info = read_info(place)
     return Serving(place.uri, info.name, info.version, Fit(info.fit, info.size_px), load_tagger)  # type: ignore[arg-type]

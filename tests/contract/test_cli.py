@@ -1,0 +1,93 @@
+"""The command line's promises to scripts: words in any order, exit codes, what goes to which stream."""
+
+import json
+
+import pytest
+import yaml
+
+from tagger.cli import EXIT_WORDS, app, run
+from tagger.config import OVERRIDE
+from tagger.storage import open_root
+from tagger.tables.store import Tables
+from tests.tables_rows import commit_unit, reject, tag, unit
+
+
+def call(*arguments: str) -> int:
+    return run(lambda: app(args=list(arguments), standalone_mode=False))
+
+
+@pytest.fixture
+def shop(tmp_path):
+    root = open_root(str(tmp_path))
+    commit_unit(Tables(root), "r1", unit([tag("a"), tag("b")], [reject("c")]))
+    return f"root={root.uri}"
+
+
+@pytest.mark.parametrize(
+    ("argument", "is_override"),
+    [("root=s3://a/b", True), ("train.width=1", True), ("select a=b", False), ("photo=1.jpg", True), ("A=1", False)],
+)
+def test_an_override_is_told_from_an_operand_by_its_form(argument, is_override):
+    assert bool(OVERRIDE.match(argument)) == is_override
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_sql_and_overrides_come_in_any_order(shop, capsys, order):
+    words = [shop, "select count(*) n from tags"]
+    assert call("query", "--format", "json", *(words[::-1] if order else words)) == 0
+    assert json.loads(capsys.readouterr().out) == [{"n": 2}]
+
+
+def test_json_is_one_array_with_iso_dates_and_csv_has_a_header(shop, capsys):
+    assert call("query", shop, "--format", "json", "select date, tagged_at from tags limit 1") == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert len(row["date"]) == 10 and row["tagged_at"][10] == "T"
+    assert call("query", shop, "--format", "csv", "select image_key from tags order by 1") == 0
+    assert capsys.readouterr().out.splitlines() == ["image_key", "a", "b"]
+
+
+def test_no_rows_are_an_empty_array(shop, capsys):
+    assert call("query", shop, "--format", "json", "select * from tags where false") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_without_sql_there_is_a_summary_of_runs(shop, capsys):
+    assert call("query", shop, "--format", "json") == 0
+    assert [row["tagged"] for row in json.loads(capsys.readouterr().out)] == [2]
+
+
+def test_config_show_is_yaml_and_flags_are_overrides(capsys):
+    assert call("config", "show", "--config", "configs/demo.yaml", "train.width=0.5") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["train"]["width"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["query"], 2, "No root is named"),
+        (["query", "root=/no/such/folder"], 2, "There is no folder '/no/such/folder'"),
+        (["query", "root=ftp://a/b"], 2, "neither a local folder nor s3://"),
+        (["train", "train.widht=1"], 2, "Did you mean 'width'"),
+        (["tag", "--config", "configs/nope.yaml"], 2, "There is no configuration file 'configs/nope.yaml'"),
+        (["tag", "/no/photo.jpg", "--model", "fashion-24x20"], 2, "There is no photo '/no/photo.jpg'"),
+        (["explain", "--model", "fashion-24x20"], 2, "explain takes one photo"),
+        (["train", "root=/no/such/folder"], 2, "No labels table matches"),
+        (["frobnicate"], 2, "No such command"),
+        (["train", "--nope"], 2, "No such option"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_on_standard_error(capsys, arguments, code, words):
+    assert call(*arguments) == code and code in EXIT_WORDS
+    streams = capsys.readouterr()
+    assert words in streams.err and streams.out == "" and "Traceback" not in streams.err
+
+
+def test_a_ledger_that_does_not_add_up_is_exit_3(tmp_path, capsys):
+    root = open_root(str(tmp_path))
+    commit_unit(Tables(root), "r1", unit([tag("a")]))
+    [part] = [o.key for o in root.list_objects("tables/tags/") if o.key.endswith(".parquet")]
+    date = part.split("date=")[1][:10]
+    assert call("verify", f"root={root.uri}", f"date={date}") == 0
+    (tmp_path / part).write_bytes((tmp_path / part).read_bytes()[:-1] + b"x")
+    assert call("verify", f"root={root.uri}", f"date={date}") == 3
+    assert "WRONG" in capsys.readouterr().out
