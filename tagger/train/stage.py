@@ -230,10 +230,16 @@ class _Learner:
             self._best_weights = Path(folder, _BEST).read_bytes()
             self.network.load_weights(Path(folder, _LAST))
             with np.load(Path(folder, _OPTIMIZER)) as saved:
-                for number, variable in enumerate(self._optimizer.variables):
+                for number, variable in enumerate(self._hidden_state()):
                     variable.assign(saved[str(number)])
         self.history = state["history"]
         return len(self.history)
+
+    def _hidden_state(self) -> list[Any]:
+        """What a weights file leaves out: the optimizer's variables and where the dropout's random numbers are."""
+        weights = {id(variable) for variable in self.network.weights}
+        seeds = [variable for variable in self.network.variables if id(variable) not in weights]
+        return [*self._optimizer.variables, *seeds]
 
     def fit(self, batches: Iterator[Any]) -> tuple[float, float]:
         """One pass; returns mean loss and accuracy over all workers, dropout on."""
@@ -290,7 +296,7 @@ class _Learner:
             if self.history[-1]["is_best"]:
                 self._best_weights = Path(folder, _LAST).read_bytes()
             Path(folder, _BEST).write_bytes(self._best_weights)
-            np.savez(Path(folder, _OPTIMIZER), **{str(n): v.numpy() for n, v in enumerate(self._optimizer.variables)})
+            np.savez(Path(folder, _OPTIMIZER), **{str(n): v.numpy() for n, v in enumerate(self._hidden_state())})
             Path(folder, _STATE).write_text(json.dumps({"history": self.history, "digest": digest}))
             yield ray.train.Checkpoint.from_directory(folder)
 
