@@ -67,6 +67,68 @@ def test_the_strongest_place_hits_the_product_or_not():
     assert measure_focus(RELEVANCE, 1 - mask).pointing_hit.tolist() == [False]
 
 
+def test_the_strongest_pixel_is_sought_after_the_upsampling():
+    relevance = np.zeros((2, 8, 8))
+    relevance[:, 1, 1] = 1  # no pixel lies on its centre: the nearest four get (31 / 32) ** 2
+    relevance[:, 5:7, 5:7] = 0.99
+    masks = np.zeros((2, 128, 128))
+    masks[0, 16:32, 16:32] = masks[1, 80:112, 80:112] = 1
+    assert measure_focus(relevance, masks).pointing_hit.tolist() == [False, True]
+
+
+def test_pixels_that_tie_for_the_strongest_count_together():
+    relevance = np.zeros((3, 8, 8), np.float32)
+    relevance[:, 0, 3:5] = 0.1  # the same from one centre to the other, and up to the picture's edge
+    masks = np.zeros((3, 128, 128))
+    masks[0, 0, 60] = masks[1, 7, 56] = masks[2, 8, 60] = 1
+    assert measure_focus(relevance, masks).pointing_hit.tolist() == [True, True, False]
+
+
+def test_a_pixel_that_is_half_product_can_be_hit_and_one_that_is_less_can_not():
+    masks = np.concatenate([batch([0.5, 0], [0, 0]), batch([0.49, 1], [1, 1])])
+    assert measure_focus(np.repeat(RELEVANCE, 2, axis=0), masks).pointing_hit.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("mask", [batch([0, 0], [0, 0]), batch([1, 0], [0, 0])])
+def test_without_a_share_nothing_is_hit(mask):
+    relevance = RELEVANCE * 0 if mask.any() else RELEVANCE
+    assert measure_focus(relevance, mask).pointing_hit.tolist() == [False]
+
+
+@pytest.mark.parametrize("level", [0.1, 0.3, 0.7, 1])
+@pytest.mark.parametrize(("cells", "pixels"), [(8, 128), (7, 224), (5, 37)])
+def test_a_mask_of_one_level_leaves_no_room_in_single_precision_either(level, cells, pixels):
+    relevance = np.random.default_rng(2).random((1, cells, cells), np.float32)
+    measured = measure_focus(relevance, np.full((1, pixels, pixels), level, np.float32))
+    assert measured.null_reason == ["mask_everywhere"] and np.isnan(measured.focus[0])
+    assert measured.cam_lift == pytest.approx([1])
+
+
+def test_room_of_a_single_pixel_is_room():
+    mask = np.ones((1, 128, 128), np.float32)
+    mask[0, 0, 0] = 0
+    away = np.zeros((1, 8, 8))
+    away[0, 4, 4] = 1
+    assert measure_focus(away, mask).focus == pytest.approx([1])
+
+
+def test_a_belt_can_reach_focus_1_though_no_map_can_reach_share_1():
+    belt, relevance = np.zeros((1, 128, 128)), np.zeros((1, 8, 8))
+    belt[0, 68:76], relevance[0, 4] = 1, 1
+    measured = measure_focus(relevance, belt)
+    # The cell's row of weights: 1/32, 3/32 ... 31/32 and back, sum 16; the belt holds the greatest 8, 2 x 112/32 = 7.
+    assert measured.cam_on_product == pytest.approx([7 / 16]) and measured.cam_lift == pytest.approx([7])
+    assert measured.focus == pytest.approx([1])
+
+
+@given(masks)
+def test_the_area_is_the_masks_mean_whatever_it_is_stored_as(mask):
+    relevance = np.ones((1, CELLS, CELLS))
+    assert measure_focus(relevance, mask).product_area == pytest.approx([mask.mean(dtype=np.float64)])
+    hard = mask >= 0.5
+    assert measure_focus(relevance, hard).product_area == measure_focus(relevance, 1.0 * hard).product_area
+
+
 def test_items_of_a_batch_do_not_touch_each_other():
     relevance = np.concatenate([RELEVANCE, RELEVANCE * 0, RELEVANCE])
     mask = np.concatenate([batch([1, 0], [0, 0]), batch([1, 0], [0, 0]), batch([0, 0], [0, 0])])
