@@ -19,7 +19,8 @@ _MAP_SHARE = 0.7
 _UNDERLAY = (0.25, 0.5)
 """Darkest grey and span of the picture beneath a map, so that its own black and white do not pass for evidence."""
 _LINES_PER_SIDE = 170
-_OUTLINE_RGB, _OUTLINE_EDGE_RGB = (255, 255, 255), (0, 0, 0)
+_OUTLINE_RGB, _OUTLINE_EDGE_RGB = (255, 0, 140), (255, 255, 255)
+"""Pink is no color of the map and rare in shops; its white edge shows it on pink products, and vanishes on white."""
 
 
 def unpack_map(data: bytes | None, cells: int = 8) -> Array:
@@ -46,11 +47,11 @@ def unpack_mask(data: bytes | None) -> Array:
     return np.unpackbits(np.frombuffer(data, np.uint8)).reshape(MASK_CELLS, MASK_CELLS).astype(np.float32)
 
 
-def enlarge(picture: Pixels, factor: int) -> Pixels:
-    """(H, W, 3) uint8 -> (H * factor, W * factor, 3), cubic, so that lines drawn on it are finer than its pixels."""
-    height, width = picture.shape[:2]
-    size = (width * factor, height * factor)
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+def resized(picture: Pixels, width: int, height: int) -> Pixels:
+    """(H, W, 3) uint8 -> (height, width, 3): cubic where it grows, averaged where it shrinks."""
+    is_smaller = width * height < picture.shape[0] * picture.shape[1]
+    method = cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
 
 
 def relevance_colors(shares: Array) -> Pixels:
@@ -84,15 +85,15 @@ def legend_colors(steps: int = 256) -> Pixels:
 
 
 def outline_mask(picture: Pixels, mask: Array) -> Pixels:
-    """A copy of the picture with the product's outline, white with a black edge that shows on white too.
+    """A copy of the picture with the product's outline, pink with a white edge, so that it shows on any color.
 
     picture: (H, W, 3) uint8. mask: (h, w) in [0, 1], product from 0.5 on, stretched to the picture where it is smaller.
-    The line is a 170th of the side wide, at least 1 px; an empty mask draws nothing.
+    The line is a 170th of the longer side wide, at least 1 px; an empty mask draws nothing.
     """
     height, width = picture.shape[:2]
     fitted = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     contours, _ = cv2.findContours((fitted >= 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    line = max(1, round(min(height, width) / _LINES_PER_SIDE))
+    line = max(1, round(max(height, width) / _LINES_PER_SIDE))
     drawn: Pixels = np.array(picture, order="C")
     for color, thickness in ((_OUTLINE_EDGE_RGB, line + 2), (_OUTLINE_RGB, line)):
         cv2.drawContours(drawn, contours, -1, color, thickness, cv2.LINE_AA)

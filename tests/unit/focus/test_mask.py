@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tagger.focus.mask import dominant_rgb, foreground_masks, product_masks
+from tagger.focus.mask import foreground_masks
 
 SIDE = 128
 WHITE, RED, BLUE, GREY = (255, 255, 255), (200, 30, 40), (30, 60, 180), (128, 128, 128)
@@ -58,8 +58,13 @@ def test_a_product_on_a_plain_background(background, truth):
     assert overlap(mask, truth) > 0.97 and quality > 0.6
 
 
-def test_what_the_product_encloses_is_foreground():
+def test_a_gap_in_the_product_is_background_where_it_has_the_backgrounds_very_color():
     mask, _ = foreground(painted(plain(), RING, RED))
+    assert overlap(mask, RING) > 0.97
+
+
+def test_what_the_product_encloses_is_foreground_where_it_is_a_little_different():
+    mask, _ = foreground(painted(plain((248, 248, 246)), RING, RED) - box(50, 80, 50, 80)[..., None] * np.uint8(9))
     assert overlap(mask, box(30, 100, 30, 100)) > 0.97
 
 
@@ -100,7 +105,7 @@ def test_specks_are_no_product():
 def test_a_restless_background_lowers_the_quality():
     rng = np.random.default_rng(0)
     restless = rng.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)
-    assert foreground(painted(restless, MIDDLE, RED))[1] < 0.3 < foreground(painted(plain(), MIDDLE, RED))[1]
+    assert foreground(painted(restless, MIDDLE, RED))[1] + 0.2 < foreground(painted(plain(), MIDDLE, RED))[1]
 
 
 def test_pictures_of_a_batch_do_not_touch_each_other():
@@ -112,34 +117,3 @@ def test_pictures_of_a_batch_do_not_touch_each_other():
 def test_an_empty_batch_has_no_masks():
     found = foreground_masks(np.zeros((0, SIDE, SIDE, 3), np.uint8))
     assert found.masks.shape == (0, SIDE, SIDE) and found.quality.shape == (0,)
-
-
-def test_the_product_is_the_part_that_the_type_map_marks():
-    shirt, trousers = box(20, 60, 40, 90), box(68, 120, 40, 90)
-    on_shirt = np.zeros((1, 8, 8))
-    on_shirt[0, 1:4, 2:6] = 1
-    (product,) = product_masks((shirt | trousers)[None].astype(np.float32), on_shirt)
-    assert product[shirt].mean() > 0.85 and product[trousers].mean() < 0.15 and not product[~(shirt | trousers)].any()
-
-
-def test_a_map_that_marks_all_alike_or_nothing_keeps_the_foreground():
-    masks = np.stack([MIDDLE, MIDDLE]).astype(np.float32)
-    maps = np.stack([np.ones((8, 8)), np.zeros((8, 8))])
-    np.testing.assert_array_equal(product_masks(masks, maps), masks)
-
-
-def test_the_scale_of_the_type_map_does_not_matter():
-    maps = np.random.default_rng(2).random((1, 8, 8))
-    mask = MIDDLE[None].astype(np.float32)
-    np.testing.assert_allclose(product_masks(mask, maps), product_masks(mask, 1000 * maps), atol=1e-6)
-
-
-def test_no_foreground_is_no_product():
-    assert not product_masks(np.zeros((1, SIDE, SIDE), np.float32), np.ones((1, 8, 8))).any()
-
-
-def test_the_dominant_color_is_the_products_median():
-    masks = np.stack([MIDDLE, np.zeros_like(MIDDLE)]).astype(np.float32)
-    pictures = np.stack([painted(painted(plain(), MIDDLE, RED), box(30, 40, 40, 60), BLUE)] * 2)
-    found = dominant_rgb(pictures, masks)
-    assert found[0].tolist() == list(RED) and np.isnan(found[1]).all()

@@ -4,12 +4,12 @@ import pytest
 
 from tagger.focus.measures import upsample
 from tagger.focus.overlay import (
-    enlarge,
     legend_colors,
     outline_mask,
     overlay_map,
     overlay_mask,
     relevance_colors,
+    resized,
     unpack_map,
     unpack_mask,
 )
@@ -86,13 +86,25 @@ def test_the_outline_runs_along_the_edge_and_nowhere_else():
     changed = (drawn != GREY).any(axis=2)
     distance = np.abs(np.maximum(np.abs(np.mgrid[0:128, 0:128] - 63.5).max(axis=0), 0) - 32)
     assert changed[64, 30:34].any() and distance[changed].max() < 4
-    assert (drawn[64, 32] > 200).all() and (GREY == 128).all(), "the picture itself stays as it is"
+    red, green, blue = drawn[64, 32].astype(int)
+    assert red == 255 and green < 60 and 130 < blue < 180, "pink"
+    assert (GREY == 128).all(), "the picture itself stays as it is"
 
 
-def test_the_outline_shows_on_white_and_on_black():
-    for level in (0, 255):
-        picture = np.full((128, 128, 3), level, np.uint8)
-        assert np.abs(outline_mask(picture, SQUARE).astype(int) - level).max() > 200
+@pytest.mark.parametrize(
+    "color", [(0, 0, 0), (255, 255, 255), (255, 0, 140), (200, 20, 30), (68, 1, 84), (253, 231, 37)]
+)
+def test_the_outline_shows_on_any_color(color):
+    picture = np.full((128, 128, 3), color, np.uint8)
+    assert np.abs(outline_mask(picture, SQUARE).astype(int) - np.array(color)).max() > 100
+
+
+def test_a_tall_picture_has_lines_as_wide_as_a_square_one():
+    widths = [
+        (outline_mask(np.full((344, width, 3), 128, np.uint8), SQUARE)[172] != 128).any(axis=1).sum()
+        for width in (230, 344)
+    ]
+    assert widths[0] == widths[1] > 8
 
 
 def test_a_stored_mask_has_the_outline_of_the_whole_one():
@@ -116,5 +128,11 @@ def test_outside_of_the_mask_the_picture_fades():
     assert shown[64, 64].tolist() == [128] * 3 and shown[5, 5].tolist() == [round(0.2 * 128 + 0.8 * 255)] * 3
 
 
-def test_enlarging_keeps_plain_colors():
-    assert enlarge(GREY, 4).shape == (512, 512, 3) and (enlarge(GREY, 4) == 128).all()
+def test_resizing_keeps_plain_colors_and_gives_the_size_asked_for():
+    assert resized(GREY, 300, 200).shape == (200, 300, 3) and (resized(GREY, 300, 200) == 128).all()
+    assert (resized(GREY, 20, 40) == 128).all()
+
+
+def test_shrinking_averages():
+    checks = np.indices((128, 128)).sum(axis=0) % 2 * np.uint8(255)
+    assert np.abs(resized(np.dstack([checks] * 3).astype(np.uint8), 64, 64).astype(int) - 128).max() <= 1
