@@ -3,7 +3,6 @@
 Fitted on the `calibrate` items; figures come from the `report` items, which nothing is fitted on.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -11,19 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tagger.config import ReviewConfig
+from tagger.config import FocusConfig, ReviewConfig
 from tagger.evaluation.metrics import Evaluation, evaluate
+from tagger.evaluation.review_fit import JudgedItems, ReviewFit, fit_review
 from tagger.flags.color_distance import fit_color_reference
-from tagger.flags.reasons import Signals, Thresholds, review_reasons
-from tagger.flags.thresholds import Promise, by_budget, by_precision
 from tagger.model.bundle import BundleInfo
 from tagger.model.calibrate import expected_calibration_error, fit_temperature
-from tagger.tag.predict import Evidence, Tagger, energy
-
-logger = logging.getLogger(__name__)
+from tagger.tag.observe import Evidence
+from tagger.tag.predict import Tagger, energy
 
 _BATCH = 64
 _HISTOGRAM_BINS = 10
+BOOTSTRAP_SEED = 0
+"""Of the intervals in a bundle: the same items give the same figures."""
+DEFAULT_FOCUS = FocusConfig()
 
 Take = Callable[[npt.NDArray[np.integer]], npt.NDArray[np.uint8]]
 """Rows -> pictures (n, 128, 128, 3) uint8."""
@@ -41,10 +41,11 @@ class LabelledRows:
 @dataclass(frozen=True)
 class Fitted:
     """info: the bundle's description, complete but for digests. evaluations: attribute -> figures on `report`.
-    reference: shares and histograms on `calibrate`, for drift."""
+    review: thresholds, promises, risk model. reference: shares and histograms on `calibrate`, for drift."""
 
     info: BundleInfo
     evaluations: Mapping[str, Evaluation]
+    review: ReviewFit
     reference: Mapping[str, Any]
 
 
@@ -54,24 +55,38 @@ def fit_bundle(
     take: Take,
     roles: Mapping[str, LabelledRows],
     review: ReviewConfig,
+    focus: FocusConfig = DEFAULT_FOCUS,
 ) -> Fitted:
     """Complete `draft`, whose temperatures, references, thresholds and metrics are placeholders, from labelled rows."""
     calibrate, report = roles["calibrate"], roles["report"]
     evidence = observe_rows(Tagger(draft, networks), take, calibrate.rows)
-    calibrated = _calibrated(draft, evidence, calibrate)
-    tagger = Tagger(calibrated, networks)
-    signals = tagger.signals(evidence, np.ones(len(calibrate.rows)))
-    thresholds, promises = _thresholds(signals, tagger, evidence, calibrate, review)
+    tagger = Tagger(_calibrated(draft, evidence, calibrate), networks)
     seen = observe_rows(tagger, take, report.rows)
+    measured = judged_items(tagger, seen, report)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    fit = fit_review(judged_items(tagger, evidence, calibrate), measured, review, focus, rng)
     evaluations = evaluate_evidence(tagger, seen, report)
     metrics: dict[str, Any] = {
         **{name: _figures(result) for name, result in evaluations.items()},
         "calibration_error_before": _errors_before(evidence, calibrate),
-        "promises": promises,
-        **_review_figures(tagger.signals(seen, np.ones(len(report.rows))), thresholds, seen),
+        **fit.metrics(),
+        "mean_focus": _mean(seen.focus),
+        "mean_cam_on_product": _mean(seen.cam_on_product),
     }
-    info = replace(calibrated, thresholds=thresholds.to_dict(), metrics=metrics)
-    return Fitted(info, evaluations, _drift_reference(tagger, evidence))
+    return Fitted(with_review(tagger.info, fit, metrics), evaluations, fit, _drift_reference(tagger, evidence))
+
+
+def with_review(info: BundleInfo, fit: ReviewFit, metrics: Mapping[str, Any]) -> BundleInfo:
+    """The description with these thresholds, this risk model and these metrics."""
+    model = fit.risk_model.to_dict() if fit.risk_model else None
+    return replace(info, thresholds=fit.thresholds.to_dict(), risk_model=model, metrics=metrics)
+
+
+def judged_items(tagger: Tagger, evidence: Evidence, items: LabelledRows) -> JudgedItems:
+    """Signals and truth of items, `audit` left out."""
+    answers = {"type": evidence.type_logits.argmax(axis=1), "color": evidence.color_logits.argmax(axis=1)}
+    wrong = {name: answer != items.labels[name] for name, answer in answers.items()}
+    return JudgedItems(tagger.signals(evidence, np.ones(len(items.rows))), wrong, items.groups)
 
 
 def observe_rows(tagger: Tagger, take: Take, rows: npt.NDArray[np.integer]) -> Evidence:
@@ -108,46 +123,6 @@ def _calibrated(draft: BundleInfo, evidence: Evidence, items: LabelledRows) -> B
     )
 
 
-def _thresholds(
-    signals: Signals, tagger: Tagger, evidence: Evidence, items: LabelledRows, review: ReviewConfig
-) -> tuple[Thresholds, dict[str, Any]]:
-    """By budget; with a target precision, the two confidence thresholds are those that promise it.
-
-    Each attribute's promise holds at its own delta, so both together at the sum. Where the target is out of reach, the
-    stricter of the budget's threshold and the best that could be tested stays.
-    """
-    thresholds = by_budget(signals, review.budget, review.audit_share)
-    if review.target_precision is None:
-        return thresholds, {}
-    promises: dict[str, Promise] = {}
-    for name, values in tagger.probabilities(evidence).items():
-        correct = values.argmax(axis=1) == items.labels[name]
-        promises[name] = by_precision(values.max(axis=1), correct, items.groups, review.target_precision)
-        _warn_if_broken(name, promises[name], review.target_precision)
-    promised = replace(
-        thresholds,
-        type_confidence=_promised(promises["type"], thresholds.type_confidence),
-        color_confidence=_promised(promises["color"], thresholds.color_confidence),
-    )
-    return promised, {name: vars(promise) for name, promise in promises.items()}
-
-
-def _promised(promise: Promise, by_share: float | None) -> float | None:
-    known = [threshold for threshold in (promise.threshold, by_share) if threshold is not None]
-    return promise.threshold if promise.is_met else max(known, default=None)
-
-
-def _warn_if_broken(name: str, promise: Promise, target: float) -> None:
-    if not promise.is_met:
-        logger.warning(
-            "review.target_precision = %s cannot be promised for %s on %d groups; at most %.3f can.",
-            target,
-            name,
-            promise.group_count,
-            promise.precision,
-        )
-
-
 def _figures(result: Evaluation) -> dict[str, Any]:
     figures = result.to_dict()
     return {name: value for name, value in figures.items() if name not in {"attribute", "confusion"}}
@@ -160,15 +135,6 @@ def _errors_before(evidence: Evidence, items: LabelledRows) -> dict[str, float]:
         plain = np.exp(logits - logits.max(axis=1, keepdims=True))
         errors[name] = expected_calibration_error(plain / plain.sum(axis=1, keepdims=True), items.labels[name])
     return errors
-
-
-def _review_figures(signals: Signals, thresholds: Thresholds, evidence: Evidence) -> dict[str, float | None]:
-    flagged = [bool(reasons) for reasons in review_reasons(signals, thresholds)]
-    return {
-        "flagged_share": float(np.mean(flagged)),
-        "mean_focus": _mean(evidence.focus),
-        "mean_cam_on_product": _mean(evidence.cam_on_product),
-    }
 
 
 def _mean(values: npt.NDArray[np.floating]) -> float | None:

@@ -1,6 +1,8 @@
 """Thresholds by intent: a share of items that people can look at, or a precision promised for what passes."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta, binom
@@ -8,21 +10,17 @@ from scipy.stats import beta, binom
 from tagger.errors import BadInput
 from tagger.flags.reasons import Signals, Thresholds, excesses
 
-# Of the budget, what measures the precision of everything that passes; at least this share of all items.
-AUDIT_PART_OF_BUDGET = 0.1
-LEAST_AUDIT_SHARE = 0.002
-# How the rest is shared, relative to each other. Set by judgement: on ordinary pictures the confidences find most wrong
-# tags, and a reason that is rarely right must not crowd them out.
-BUDGET_WEIGHTS = {
-    "type_confidence": 1.0,
-    "color_confidence": 1.0,
-    "focus": 0.5,
-    "color_distance": 0.5,
-    "out_of_scope_score": 0.25,
-    "mask_quality": 0.25,
-}
-_HIGH_IS_BAD = {"color_distance": "color_distance", "out_of_scope_score": "scope_score"}
+logger = logging.getLogger(__name__)
+
+NO_THRESHOLDS = Thresholds()
+
+# How what the fixed reasons leave of the budget is shared, relative to each other. Set by judgement: on ordinary
+# pictures the confidences find most wrong tags, and a reason that is rarely right must not crowd them out.
+BUDGET_WEIGHTS = {"type_confidence": 1.0, "color_confidence": 1.0, "color_distance": 0.5}
+_HIGH_IS_BAD = {"color_distance"}
 _STEPS = 40
+# A guard that fires must not hide the items that the networks themselves doubt.
+_LEAST_PART_OF_BUDGET = 0.5
 
 # Testing starts at this many times the groups that could certify the target without one error, so that a good network
 # does not fail on its first unlucky item, but within this part of all groups where that many are there.
@@ -32,32 +30,65 @@ _START_SHARE = 1 / 3
 _GROWTH = 1.1
 
 
-def by_budget(signals: Signals, budget: float, audit_share: float | None = None) -> Thresholds:
+def fixed_thresholds(signals: Signals, focus: float, mask_quality: float, scope_share: float) -> Thresholds:
+    """The thresholds that no budget moves: `focus` and `mask_quality` as given, and the scope's from `signals`.
+
+    signals: of calibration items, which all show a trained type. At most `scope_share` of them, in [0, 1], lie above
+    the threshold on scope_score; None where no score is known. Focus and mask quality mean the same on any night: were
+    they quantiles, a network that never looks at the product would be flagged as rarely as one that always does.
+    """
+    scores = -np.sort(-signals.scope_score[~np.isnan(signals.scope_score)].astype(np.float64))
+    allowed = min(int(scope_share * len(signals)), len(scores) - 1)
+    scope = float(scores[allowed]) if len(scores) and np.isfinite(scores[allowed]) else None
+    return Thresholds(focus=focus, mask_quality=mask_quality, out_of_scope_score=scope)
+
+
+def by_budget(
+    signals: Signals, budget: float, audit_share: float = 0.0, fixed: Thresholds = NO_THRESHOLDS
+) -> Thresholds:
     """Thresholds under which about `budget` of the items, at most, are looked at.
 
     signals: of calibration items, no labels needed; `audit_draw` is not used. budget: share in [0, 1].
-    The audit takes `audit_share` of all items out of it, else AUDIT_PART_OF_BUDGET of it, at least LEAST_AUDIT_SHARE;
-    never more than the budget. For the rest, each reason gets a quantile of its own signal in proportion to
-    BUDGET_WEIGHTS, all scaled together until the items with any reason fill the budget.
-    A signal that is NaN everywhere gets no threshold; items without a mask quality are flagged whatever the budget.
-    BadInput where there is no item.
+    fixed: the thresholds that the budget does not move, from `fixed_thresholds`. Where they alone flag more than the
+    budget they stay, and the log tells which reason it is.
+    The audit takes `audit_share` of all items out of the budget, never more than the budget. What is left goes to
+    BUDGET_WEIGHTS, at least half of the budget whatever the fixed reasons take: each gets a quantile of its own signal
+    in proportion to its weight, all scaled together until the items with any reason fill the budget.
+    A signal that is NaN everywhere gets no threshold. BadInput where there is no item.
     """
     if len(signals) == 0:
         raise BadInput("There is no item to choose thresholds on. Label more items for the role calibrate.")
     if not 0 <= budget <= 1:
         raise BadInput(f"The review budget is a share of all items, 0 to 1. Received: {budget}")
+    fixed = replace(fixed, audit_share=min(audit_share, budget))
+    _warn_if_beyond(signals, fixed, budget)
     if budget == 0:
-        return Thresholds()
-    wished = max(budget * AUDIT_PART_OF_BUDGET, LEAST_AUDIT_SHARE) if audit_share is None else audit_share
-    audit_share = min(wished, budget)
-    # The audit draws independently, so part of it falls on items that are flagged anyway.
-    flagged_share = (budget - audit_share) / (1 - audit_share) if audit_share < 1 else 1.0
+        return fixed
+    wished = max(budget, flagged_share(signals, fixed) + _LEAST_PART_OF_BUDGET * (budget - fixed.audit_share))
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        is_within = _share_flagged(signals, _at_scale(signals, middle, 0.0)) <= flagged_share
+        is_within = flagged_share(signals, _at_scale(signals, middle, fixed)) <= wished
         low, high = (middle, high) if is_within else (low, middle)
-    return _at_scale(signals, low, audit_share)
+    return _at_scale(signals, low, fixed)
+
+
+def shares_by_reason(signals: Signals, thresholds: Thresholds) -> dict[str, float]:
+    """By reason, the share of the items that it flags; `audit` as expected, whatever the draws are."""
+    shares = {reason: float(np.mean(~np.isnan(excess))) for reason, excess in excesses(signals, thresholds).items()}
+    return shares | {"audit": thresholds.audit_share}
+
+
+def flagged_share(signals: Signals, thresholds: Thresholds) -> float:
+    """The share of the items with any reason, in [0, 1], `audit` as expected: it draws regardless of the others."""
+    flagged = float(np.mean(flagged_by_any(signals, thresholds)))
+    return flagged + (1 - flagged) * thresholds.audit_share
+
+
+def flagged_by_any(signals: Signals, thresholds: Thresholds) -> np.ndarray:
+    """(N,) bool: whether an item has any reason but `audit`."""
+    by_reason = excesses(signals, replace(thresholds, audit_share=0.0))
+    return np.asarray(~np.isnan(np.stack(list(by_reason.values()))).all(axis=0))
 
 
 @dataclass(frozen=True)
@@ -65,18 +96,31 @@ class Promise:
     """What can be promised about the items that pass.
 
     With probability at least 1 - delta over the draw of the calibration items, at least `precision` of the groups whose
-    confidence is at least `threshold` are right. `is_met`: this is the target that was asked for; else it is the best
+    confidence is at least `threshold` are right. `is_met`: this is the `target` that was asked for; else it is the best
     that can be said, and `threshold` is None where nothing can. Of `group_count` groups `passing_count` passed, and of
     these `wrong_count` were wrong.
     """
 
     threshold: float | None
     precision: float
+    target: float
     delta: float
     is_met: bool
     group_count: int
     passing_count: int
     wrong_count: int
+
+    def as_text(self) -> str:
+        """One sentence: what was asked for and what holds."""
+        if self.threshold is None:
+            few = f"the {self.group_count} groups that no other reason flags"
+            return f"{self.target:.1%} asked: nothing can be promised on {few}."
+        evidence = (
+            f"at confidence {self.threshold:.3f} and above {self.passing_count} of {self.group_count} groups pass, "
+            f"{self.wrong_count} of them wrong (delta {self.delta:g})"
+        )
+        verdict = "met" if self.is_met else f"not met, at most {self.precision:.1%} can be promised"
+        return f"{self.target:.1%} asked: {verdict}; {evidence}."
 
 
 def by_precision(
@@ -105,29 +149,44 @@ def by_precision(
     wrong = np.cumsum(is_wrong)[sizes - 1]
     certified = np.cumprod(binom.cdf(wrong, sizes, 1 - target) <= delta)
     if not len(sizes):
-        return Promise(None, 0.0, delta, False, len(scores), 0, 0)
+        return Promise(None, 0.0, target, delta, False, len(scores), 0, 0)
     last = max(int(certified.sum()) - 1, 0)
     is_met = bool(certified[last])
     precision = target if is_met else _lower_bound(int(sizes[last] - wrong[last]), int(sizes[last]), delta)
     threshold = _threshold_below(scores, int(sizes[last]))
-    return Promise(threshold, precision, delta, is_met, len(scores), int(sizes[last]), int(wrong[last]))
+    return Promise(threshold, precision, target, delta, is_met, len(scores), int(sizes[last]), int(wrong[last]))
 
 
-def _at_scale(signals: Signals, scale: float, audit_share: float) -> Thresholds:
-    """Every reason flags about `scale` times its weight of the items."""
-    found: dict[str, float | None] = {}
+def _at_scale(signals: Signals, scale: float, fixed: Thresholds) -> Thresholds:
+    """Every reason of BUDGET_WEIGHTS flags about `scale` times its weight of the items."""
+    found: dict[str, Any] = {}
     for name, weight in BUDGET_WEIGHTS.items():
         sign = -1.0 if name in _HIGH_IS_BAD else 1.0
-        values = np.asarray(getattr(signals, _HIGH_IS_BAD.get(name, name)), dtype=np.float64)
+        values = np.asarray(getattr(signals, name), dtype=np.float64)
         worst_first = np.sort(sign * values[np.isfinite(values)])
         flagged_count = int(scale * weight * len(signals))
         found[name] = sign * float(worst_first[min(flagged_count, len(worst_first) - 1)]) if len(worst_first) else None
-    return Thresholds(**found, audit_share=audit_share)
+    return replace(fixed, **found)
 
 
-def _share_flagged(signals: Signals, thresholds: Thresholds) -> float:
-    by_reason = excesses(signals, thresholds)
-    return float(np.mean(~np.isnan(np.stack([by_reason[reason] for reason in by_reason])).all(axis=0)))
+def _warn_if_beyond(signals: Signals, fixed: Thresholds, budget: float) -> None:
+    """Tell which reasons flag more than the budget by themselves, and what a low focus everywhere means."""
+    if float(np.mean(flagged_by_any(signals, fixed))) <= budget:
+        return
+    shares = shares_by_reason(signals, fixed) | {"audit": 0.0}
+    told = ", ".join(f"{reason} {share:.0%}" for reason, share in shares.items() if share)
+    cause = ""
+    if shares["low_focus"] > budget:
+        cause = (
+            f" low_focus alone flags {shares['low_focus']:.0%} of the calibrate items: there the network does not look "
+            "at the product."
+        )
+    logger.warning(
+        "The reasons that no budget moves flag more of the calibrate items than the review budget of %.0f %%: %s.%s",
+        budget * 100,
+        told,
+        cause,
+    )
 
 
 def _tested_sizes(scores: np.ndarray, target: float, delta: float) -> np.ndarray:

@@ -30,7 +30,8 @@ class BundleInfo:
 
     classes: attribute -> ordered class names. temperatures: attribute -> softmax temperature. fit: how a photo fills
     the input square. focus_map, focus_cut: which map the focus number reads. thresholds, color_reference,
-    scope_reference: see `tagger.flags`. metrics: figures on the `report` role. provenance: how the bundle came to be.
+    scope_reference, risk_model (None: confidence alone does as well): see `tagger.flags`. metrics: figures on the
+    `report` role. provenance: how the bundle came to be.
     """
 
     name: str
@@ -47,14 +48,33 @@ class BundleInfo:
     metrics: Mapping[str, Any]
     provenance: Mapping[str, Any]
     digests: Mapping[str, str] = field(default_factory=dict)
+    risk_model: Mapping[str, Any] | None = None
     size_px: int = 128
     format_version: int = FORMAT_VERSION
 
 
 def save_bundle(root: Root, info: BundleInfo, networks: Mapping[str, "keras.Model"], files: Mapping[str, str]) -> None:
     """Write a bundle's folder: networks without optimizer state, other text files, and bundle.json last."""
-    content = {name: text.encode() for name, text in files.items()}
-    content |= {NETWORK_FILES[attribute]: network_bytes(network) for attribute, network in networks.items()}
+    named = {NETWORK_FILES[attribute]: network_bytes(network) for attribute, network in networks.items()}
+    _write(root, info, {name: text.encode() for name, text in files.items()} | named)
+
+
+def copy_bundle(source: Root, target: Root, info: BundleInfo, files: Mapping[str, str]) -> None:
+    """Write a bundle of the networks at `source`, digests checked, with other words: `info` and the text `files`.
+
+    Text files of the source that `files` does not name are copied too. BadInput where `target` holds a bundle: a bundle
+    never changes.
+    """
+    if target.exists("bundle.json"):
+        raise BadInput(
+            f"There is a bundle at {target.uri} already, and a bundle never changes. Give train.version=NAME."
+        )
+    old = read_info(source)
+    copied = {name: _checked_bytes(source, old, name) for name in old.digests if name not in files}
+    _write(target, info, copied | {name: text.encode() for name, text in files.items()})
+
+
+def _write(root: Root, info: BundleInfo, content: Mapping[str, bytes]) -> None:
     for name, data in content.items():
         root.write_bytes(name, data)
     digests = {name: hashlib.sha256(content[name]).hexdigest() for name in sorted(content)}
@@ -79,11 +99,19 @@ def read_info(root: Root) -> BundleInfo:
 
 def load_network(root: Root, info: BundleInfo, attribute: str) -> "keras.Model":
     """The network of "type" or "color", its digest checked first."""
-    name = NETWORK_FILES[attribute]
+    return network_from_bytes(_checked_bytes(root, info, NETWORK_FILES[attribute]))
+
+
+def read_text(root: Root, info: BundleInfo, name: str) -> str:
+    """A text file of a bundle, its digest checked first."""
+    return _checked_bytes(root, info, name).decode()
+
+
+def _checked_bytes(root: Root, info: BundleInfo, name: str) -> bytes:
     data = _read(root, name)
     if hashlib.sha256(data).hexdigest() != info.digests.get(name):
         raise BundleError(f"{root.uri}/{name} is not the file that bundle.json describes. Copy the whole bundle again.")
-    return network_from_bytes(data)
+    return data
 
 
 def network_bytes(network: "keras.Model") -> bytes:

@@ -64,6 +64,34 @@ def test_the_most_decisive_reason_comes_first_and_audit_last():
     assert found == ["low_color_confidence", "color_disagrees", "low_type_confidence", "audit"]
 
 
+def flipped(flip: float, **item: float) -> list[str]:
+    return review_reasons(replace(signals(item), background_flip=np.array([flip])), THRESHOLDS)[0]
+
+
+def test_a_confirmed_low_focus_comes_before_everything():
+    # Both 100 % beyond their thresholds.
+    assert flipped(1.0, focus=0.19, type_confidence=0.0) == ["low_focus", "low_type_confidence"]
+    assert flipped(1.0, focus=0.19, color_distance=1e9)[0] == "low_focus"
+
+
+def test_a_background_that_changes_nothing_halves_a_low_focus_and_keeps_it():
+    # Focus is 1 - 0.08/0.2 = 0.6 below, the confidence 1 - 0.3/0.5 = 0.4.
+    assert flipped(np.nan, focus=0.08, color_confidence=0.3) == ["low_focus", "low_color_confidence"]
+    assert flipped(0.0, focus=0.08, color_confidence=0.3) == ["low_color_confidence", "low_focus"]
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+@pytest.mark.parametrize("item", [{}, {"focus": np.nan}, {"focus": 0.1, "mask_quality": 0.5}])
+def test_a_flip_alone_is_no_low_focus(flip, item):
+    assert "low_focus" not in flipped(flip, **item)
+
+
+def test_signals_that_are_left_out_are_not_known():
+    batch = signals({}, {})
+    for name in ("color_margin", "cam_lift", "map_agreement", "background_flip"):
+        np.testing.assert_array_equal(getattr(batch, name), [np.nan, np.nan])
+
+
 def test_no_thresholds_flag_nothing():
     worst = dict.fromkeys(GOOD, 0.0) | {"mask_quality": np.nan, "color_distance": 1e9, "scope_score": 1e9}
     assert review_reasons(signals(worst), Thresholds()) == [[]]
@@ -79,7 +107,8 @@ VALUES = st.one_of(st.floats(-2, 5, width=32), st.just(np.nan))
 
 @st.composite
 def batches(draw):
-    return Signals(**{name: draw(arrays(np.float32, 4, elements=VALUES)) for name in GOOD})
+    flips = draw(arrays(np.float32, 4, elements=st.sampled_from([0.0, 1.0, np.nan])))
+    return Signals(**{name: draw(arrays(np.float32, 4, elements=VALUES)) for name in GOOD}, background_flip=flips)
 
 
 @st.composite
@@ -117,7 +146,7 @@ def test_how_far_beyond_is_a_ratio(batch, pair):
 @given(batches(), thresholds_and_stricter())
 def test_a_batch_equals_its_items(batch, pair):
     singly = [
-        review_reasons(Signals(**{name: getattr(batch, name)[i : i + 1] for name in GOOD}), pair[0])[0]
+        review_reasons(Signals(**{f.name: getattr(batch, f.name)[i : i + 1] for f in fields(Signals)}), pair[0])[0]
         for i in range(4)
     ]
     assert review_reasons(batch, pair[0]) == singly

@@ -1,6 +1,7 @@
 """A bundle on disk: round trip, damage, where it is looked for, which version serves."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,7 +10,17 @@ import pytest
 
 from tagger.errors import BadInput, BundleError
 from tagger.model import bundle
-from tagger.model.bundle import BundleInfo, find_bundle, load_network, network_bytes, promote, read_info, save_bundle
+from tagger.model.bundle import (
+    BundleInfo,
+    copy_bundle,
+    find_bundle,
+    load_network,
+    network_bytes,
+    promote,
+    read_info,
+    read_text,
+    save_bundle,
+)
 from tagger.storage import open_root
 from tests.unit.model.networks import answers, random_pixels, tiny_network
 
@@ -64,6 +75,37 @@ def test_the_optimizers_state_stays_behind():
     network.compile(keras.optimizers.Adam(), loss={"logits": keras.losses.SparseCategoricalCrossentropy(True)})
     network.train_on_batch(random_pixels(2), {"logits": np.array([0, 1])})
     assert len(network_bytes(network)) < size * 1.1
+
+
+def test_a_bundle_without_a_risk_model_is_read_as_one_that_has_none(saved):
+    document = json.loads(saved.read_bytes("bundle.json"))
+    del document["risk_model"]
+    saved.write_bytes("bundle.json", json.dumps(document).encode())
+    assert read_info(saved).risk_model is None
+
+
+def test_a_copy_has_the_networks_and_other_words(saved, tmp_path):
+    target = open_root(str(tmp_path / "shop" / "2"))
+    copy_bundle(saved, target, replace(INFO, version="2"), {"MODEL_CARD.md": "# shop 2"})
+    copied = read_info(target)
+    assert copied.version == "2" and read_text(target, copied, "MODEL_CARD.md") == "# shop 2"
+    assert target.read_bytes("type.keras") == saved.read_bytes("type.keras")
+    assert load_network(target, copied, "color") is not None
+
+
+def test_a_copy_never_replaces_a_bundle(saved):
+    before = saved.read_bytes("bundle.json")
+    with pytest.raises(BadInput, match="a bundle never changes"):
+        copy_bundle(saved, saved, INFO, {})
+    assert saved.read_bytes("bundle.json") == before
+
+
+def test_a_damaged_network_is_not_copied(saved, tmp_path):
+    saved.write_bytes("type.keras", b"x")
+    target = open_root(str(tmp_path / "shop" / "2"))
+    with pytest.raises(BundleError, match=r"type\.keras is not the file"):
+        copy_bundle(saved, target, INFO, {})
+    assert not target.exists("bundle.json")
 
 
 @pytest.mark.parametrize("attribute", ["type", "color"])

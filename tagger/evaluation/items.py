@@ -1,0 +1,105 @@
+"""The labelled photos that a bundle is measured or fitted on: table, pictures, class numbers, groups."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tagger.catalog.labels import LabelSpace, check_images, labels_place, read_label_space, read_labels
+from tagger.catalog.split import assign_roles
+from tagger.config import Config
+from tagger.errors import BadInput, FetchFailed
+from tagger.evaluation.fitting import LabelledRows
+from tagger.model.bundle import BundleInfo
+from tagger.picture.children import DecodeChildren
+from tagger.picture.decode import DecodedPhoto, DecodeLimits
+from tagger.picture.fit import Fit
+from tagger.storage import open_root
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 256
+_DOWNLOADS = 16
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """pixels: (N, size, size, 3) uint8. items: rows 0 .. N - 1. unreadable: labelled photos that were left out."""
+
+    pixels: npt.NDArray[np.uint8]
+    items: LabelledRows
+    unreadable: int
+
+    def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+        """The pictures of these rows."""
+        return np.asarray(self.pixels[rows])
+
+
+def labelled_table(config: Config, info: BundleInfo) -> pd.DataFrame:
+    """The labelled items whose photo is there: image_key, group, etag, type_number and color_number of the bundle's
+    classes, and `split` where the labels have it. LabelsError where labels and bundle or photos do not fit."""
+    merge_types, merge_colors = _merges(config)
+    space = LabelSpace(info.classes["type"], info.classes["color"], merge_types, merge_colors)
+    place = labels_place(config.labels, config.root, config.catalog.labels_glob)
+    labels = read_labels(*place, space, ignore_columns=config.catalog.ignore_columns)
+    wanted = set(labels.table["image_key"])
+    etags = {o.key: o.etag for o in open_root(config.images_uri).list_objects() if o.key in wanted}
+    labels = check_images(labels, etags, 1.0 if config.catalog.missing_images == "drop" else 0.0)
+    table = labels.table.assign(type_number=labels.indices("type"), color_number=labels.indices("color"))
+    if "group" not in table:
+        table = table.assign(group=table["image_key"])
+    return table.assign(etag=[etags[key] for key in table["image_key"]])
+
+
+def of_role(table: pd.DataFrame, role: str) -> pd.DataFrame:
+    """The rows of one role, or of "all"; see `tagger.catalog.split`."""
+    chosen = table if role == "all" else table[(assign_roles(table) == role).to_numpy()]
+    return chosen.reset_index(drop=True)
+
+
+def read_pictures(config: Config, info: BundleInfo, table: pd.DataFrame) -> LabelledPictures:
+    """The pictures of a `labelled_table`'s rows, as the bundle's networks see them. BadInput where none is readable."""
+    fit = Fit(info.fit, info.size_px)  # type: ignore[arg-type]
+    keys, etags = table["image_key"].tolist(), dict(zip(table["image_key"], table["etag"], strict=True))
+    good: list[Any] = []
+    readable: list[bool] = []
+    with DecodeChildren(2, fit, DecodeLimits()) as children:
+        for photos in _photos(config, keys, etags):
+            answers = children.decode(photos)
+            good += [answer.pixels for answer in answers if isinstance(answer, DecodedPhoto)]
+            readable += [isinstance(answer, DecodedPhoto) for answer in answers]
+            logger.info("read %d of %d photos", len(readable), len(keys))
+    if not good:
+        raise BadInput(f"None of the {len(keys)} labelled photos could be read. Check images={config.images_uri}.")
+    kept = table[readable]
+    labels = {name: kept[f"{name}_number"].to_numpy() for name in ("type", "color")}
+    items = LabelledRows(np.arange(len(kept)), labels, kept["group"].to_numpy())
+    return LabelledPictures(np.stack(good), items, len(keys) - len(kept))
+
+
+def _merges(config: Config) -> tuple[dict[str, str], dict[str, str]]:
+    if not config.catalog.label_space:
+        return {}, {}
+    space = read_label_space(config.catalog.label_space)
+    return dict(space.merge_types), dict(space.merge_colors)
+
+
+def _photos(config: Config, keys: list[str], etags: dict[str, str]) -> Iterator[list[bytes]]:
+    """The photos in chunks; one that cannot be fetched is empty."""
+    images = open_root(config.images_uri)
+
+    def fetch(key: str) -> bytes:
+        try:
+            return images.fetch(key, etags[key])
+        except FetchFailed as error:
+            logger.warning("%s: %s (%s)", key, error.reason, error.detail)
+            return b""
+
+    with ThreadPoolExecutor(_DOWNLOADS) as threads:
+        for start in range(0, len(keys), _CHUNK):
+            yield list(threads.map(fetch, keys[start : start + _CHUNK]))

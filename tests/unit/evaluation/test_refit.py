@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from tagger.config import load_config
+from tagger.errors import BadInput, LabelsError
+from tagger.evaluation.refit import refit, write
+from tagger.flags.reasons import Thresholds
+from tagger.model.bundle import BundleInfo, find_bundle, read_info, save_bundle
+from tagger.storage import open_root
+from tagger.tag.predict import Tagger
+from tests.unit.model.networks import tiny_network
+
+THRESHOLDS = Thresholds(0.5, 0.5, 0.2, 0.5, 3.0, 1.0, 0.01)
+INFO = BundleInfo(
+    name="shop",
+    version="1",
+    classes={"type": ("Shirt", "Belt"), "color": ("Black", "White", "Red")},
+    temperatures={"type": 1.25, "color": 2.0},
+    width=0.05,
+    fit="stretch",
+    focus_map="class",
+    focus_cut="post_bn",
+    thresholds=THRESHOLDS.to_dict(),
+    color_reference={},
+    scope_reference={},
+    metrics={"mean_focus": 0.4, "type": {"accuracy": 0.8}},
+    provenance={"run_id": "r"},
+)
+CARD = "# shop, version 1\n\nTags product photos.\n\n## Data\n\nMany.\n\n## Review\n\nOld.\n\n## Limits\n\nSome.\n"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A root with 40 labelled photos, half of them of the role calibrate, and one bundle."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        picture = np.full((48, 48, 3), 240, np.uint8)
+        picture[12:36, 12:36] = rng.integers(0, 256, 3)
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), picture)
+    keys = [f"{number}.png" for number in range(40)]
+    table = pd.DataFrame({"image_key": keys, "type": ["Shirt", "Belt"] * 20, "color": ["Black", "Red"] * 20})
+    table.assign(split="val", group=[f"g{n // 2}" for n in range(40)]).to_csv(folder / "labels/labels.csv", index=False)
+    networks = {"type": tiny_network(2, seed=1), "color": tiny_network(3, seed=2)}
+    save_bundle(open_root(str(folder / "models/shop/1")), INFO, networks, {"MODEL_CARD.md": CARD})
+    return folder
+
+
+def config(shop, *overrides):
+    return load_config(None, [f"root={shop}", f"model={shop}/models/shop/1", *overrides])
+
+
+@pytest.fixture(scope="module")
+def result(shop):
+    return refit(config(shop, "review.budget=0.3", "review.target_precision.type=0.6", "focus.low=0.05"))
+
+
+def test_thresholds_are_fitted_on_the_calibrate_items_alone(result):
+    assert result.counts["calibrate"] + result.counts["report"] == 40
+    assert result.before == THRESHOLDS and result.fit.thresholds.focus == 0.05
+    assert result.fit.promises["type"].group_count <= result.counts["calibrate"] / 2
+
+
+def test_everything_but_the_review_stays_as_it_was_trained(result):
+    changed = {name for name, value in vars(result.info).items() if value != vars(INFO)[name]}
+    assert changed == {"version", "thresholds", "metrics", "provenance", "digests"}
+    assert result.info.metrics["type"] == {"accuracy": 0.8}
+    assert result.info.provenance["run_id"] == "r"
+    assert result.info.provenance["thresholds"]["config"]["review"]["budget"] == 0.3
+
+
+def test_a_new_version_stands_beside_the_old_one_which_is_untouched(result, shop, tmp_path):
+    old = {file.name: file.read_bytes() for file in (shop / "models/shop/1").iterdir()}
+    place = write(result, None, is_promoted=False)
+    assert Path(place.uri).parent == shop / "models/shop" and place.uri.startswith(f"{shop}/models/shop/1-t20")
+    assert {file.name: file.read_bytes() for file in (shop / "models/shop/1").iterdir()} == old
+    assert not (shop / "models/shop/production.json").exists()
+    assert place.read_bytes("color.keras") == old["color.keras"]
+    assert Tagger.load(place.uri).thresholds == result.fit.thresholds
+    with pytest.raises(BadInput, match=r"There is a bundle at .* already.*train\.version=NAME"):
+        write(result, None, is_promoted=False)
+
+
+def test_it_can_go_elsewhere_and_serve_at_once(result, tmp_path):
+    place = write(result, str(tmp_path / "fashion"), is_promoted=True)
+    assert find_bundle(str(tmp_path / "fashion"), "").uri == place.uri
+    assert read_info(place).version == result.info.version
+
+
+def test_the_card_has_the_new_review_and_keeps_the_rest(result, tmp_path):
+    card = write(result, str(tmp_path), is_promoted=False).read_bytes("MODEL_CARD.md").decode()
+    assert card.startswith(f"# shop, version {result.info.version}\n")
+    assert "of version 1, whose networks these are" in card and "Old." not in card
+    assert card.endswith("## Data\n\nMany.\n\n## Limits\n\nSome.\n") and "low_focus" in card
+
+
+def test_the_facts_are_strict_json(result):
+    facts = json.loads(json.dumps(result.facts(), allow_nan=False))
+    assert facts["thresholds_before"]["focus"] == 0.2 and facts["promises"]["type"]["target"] == 0.6
+
+
+@pytest.mark.parametrize(("wished", "version"), [("tight", "tight"), ("1", "1-t")])
+def test_the_version_is_the_named_one_unless_that_is_the_old_one(shop, wished, version):
+    assert refit(config(shop, f"train.version='{wished}'")).info.version.startswith(version)
+
+
+def test_labels_without_calibrate_items_are_told(shop, tmp_path):
+    labels = pd.read_csv(shop / "labels/labels.csv").assign(split="train")
+    labels.to_csv(tmp_path / "train.csv", index=False)
+    with pytest.raises(LabelsError, match="No labelled item has the role calibrate"):
+        refit(config(shop, f"labels={tmp_path}/train.csv"))
+
+
+def test_labels_of_another_shop_are_told(shop, tmp_path):
+    labels = pd.read_csv(shop / "labels/labels.csv").assign(type="Teapot")
+    labels.to_csv(tmp_path / "pots.csv", index=False)
+    with pytest.raises(LabelsError, match="Teapot"):
+        refit(config(shop, f"labels={tmp_path}/pots.csv"))
