@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,11 +17,16 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
+from tagger.errors import BadInput
+from tagger.storage import open_root
+
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 _DPI = 100
 _NO_GLYPH = r"Glyph .* missing from"
 _RIM = "#bbbbbb"
+_ENCODINGS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
+_JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -65,14 +71,51 @@ class Canvas:
         for spine in axes.spines.values():
             spine.set_color(_RIM)
 
+    def show_inside(self, image: Pixels, left: float, top: float, width: float, height: float) -> None:
+        """An image in its own shape, as large as the box allows and in its middle."""
+        scale = min(width / image.shape[1], height / image.shape[0])
+        across, down = image.shape[1] * scale, image.shape[0] * scale
+        self.show(image, left + (width - across) / 2, top + (height - down) / 2, across, down)
+
     def png(self) -> bytes:
         """The drawing as a PNG; the same drawing gives the same bytes."""
+        return self._encoded(format="png", metadata={"Software": None})
+
+    def jpeg(self) -> bytes:
+        """The drawing as a JPEG, smaller and nearly as good."""
+        return self._encoded(format="jpeg", pil_kwargs={"quality": _JPEG_QUALITY})
+
+    def _encoded(self, **options: Any) -> bytes:
         stream = io.BytesIO()
         with warnings.catch_warnings():
             # A letter that the font lacks is drawn as a box; that is no reason to withhold the drawing.
             warnings.filterwarnings("ignore", message=_NO_GLYPH)
-            self.figure.savefig(stream, format="png", metadata={"Software": None})
+            self.figure.savefig(stream, **options)
         return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A file for a drawing, on this machine or in S3, PNG or JPEG by its suffix. BadInput for another one."""
+
+    uri: str
+
+    def __post_init__(self) -> None:
+        if self._suffix not in _ENCODINGS:
+            raise BadInput(f"'{self.uri}' is no name for a picture. Write --out FILE.png or FILE.jpg.")
+
+    def write(self, canvas: Canvas) -> None:
+        """The whole drawing or nothing. BadInput where the place does not take it."""
+        folder, slash, name = self.uri.rpartition("/")
+        data = canvas.png() if _ENCODINGS[self._suffix] == "png" else canvas.jpeg()
+        try:
+            open_root(folder or slash or ".").write_bytes(name, data)
+        except OSError as error:
+            raise BadInput(f"{self.uri} cannot be written: {error.strerror}. Choose another --out.") from error
+
+    @property
+    def _suffix(self) -> str:
+        return PurePath(self.uri).suffix.lower()
 
 
 def height_px(lines: Sequence[Line]) -> float:
@@ -95,6 +138,12 @@ def shortened(line: Line, width_px: float) -> Line:
     if _width(text, line) > width_px:
         text = _fitting(text, line, width_px - _width("…", line)).rstrip() + "…"
     return replace(line, text=text)
+
+
+def shortened_in_front(line: Line, width_px: float) -> Line:
+    """As `shortened`, keeping the end, by which the keys of one folder differ."""
+    backward = shortened(replace(line, text=line.text[::-1]), width_px)
+    return replace(line, text=backward.text[::-1])
 
 
 def _broken(line: Line, width_px: float) -> Iterator[str]:

@@ -16,6 +16,7 @@ import typer
 from pydantic import BaseModel
 
 from tagger import cli, config
+from tagger.entry import EXIT_WORDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -134,7 +135,7 @@ def _shown(default: object) -> str:
 def cli_page() -> str:
     """Every command with its arguments and options, and the exit codes."""
     commands = dict(_commands(typer.main.get_command(cli.app), "tagger"))
-    codes = [f"| {code} | {words} |" for code, words in cli.EXIT_WORDS.items()]
+    codes = [f"| {code} | {words} |" for code, words in EXIT_WORDS.items()]
     exits = "\n".join(["## Exit codes", "", "| code | meaning |", "| --- | --- |", *codes])
     return "\n\n".join([_CLI, *(_command(name, command) for name, command in commands.items()), exits]) + "\n"
 

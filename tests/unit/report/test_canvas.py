@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger.report.canvas import Canvas, Line, height_px, shortened, wrapped
+from tagger.errors import BadInput
+from tagger.report.canvas import Canvas, Line, PictureFile, height_px, shortened, shortened_in_front, wrapped
 
 
 def extent_px(line: Line) -> float:
@@ -64,3 +65,37 @@ def test_an_image_fills_its_box_and_the_same_drawing_gives_the_same_bytes():
     assert pixels.shape == (200, 300, 3) and (pixels[55:105, 105:175] == (200, 0, 0)).all()
     assert (pixels[:45] == 255).all() and (pixels[:, 185:] == 255).all()
     assert drawn() == drawn()
+
+
+def test_a_key_is_shortened_in_front():
+    short = shortened_in_front(Line("shop/2026/11/22/women/dresses/0815-red.jpg"), 120)
+    assert short.text.startswith("…") and short.text.endswith("0815-red.jpg") and extent_px(short) <= 121
+    assert shortened_in_front(Line("a/b.jpg"), 120) == Line("a/b.jpg")
+
+
+@pytest.mark.parametrize(("shape", "box"), [((8, 4), (120, 50, 40, 80)), ((4, 8), (100, 70, 80, 40))])
+def test_an_image_in_its_own_shape_lies_in_the_middle_of_its_box(shape, box):
+    canvas = Canvas(300, 200)
+    canvas.show_inside(np.zeros((*shape, 3), np.uint8), 100, 50, 80, 80)
+    drawn = canvas.figure.axes[0].get_position()
+    assert (drawn.x0 * 300, 200 - drawn.y1 * 200, drawn.width * 300, drawn.height * 200) == pytest.approx(box)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("b/A.JPEG", "JPEG")])
+def test_the_suffix_chooses_the_format(tmp_path, name, kind):
+    PictureFile(str(tmp_path / name)).write(Canvas(30, 20))
+    with Image.open(tmp_path / name) as image:
+        assert (image.format, image.size) == (kind, (30, 20))
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a", "png", "folder/", ""])
+def test_other_names_are_refused_before_anything_is_drawn(name):
+    with pytest.raises(BadInput, match=r"FILE\.png or FILE\.jpg"):
+        PictureFile(name)
+
+
+def test_a_place_that_takes_no_file_is_told(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(BadInput, match=r"a\.png cannot be written"):
+        PictureFile(str(tmp_path / "a.png")).write(Canvas(30, 20))

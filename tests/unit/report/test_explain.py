@@ -1,15 +1,13 @@
 import io
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tagger.errors import BadInput
-from tagger.flags.reasons import Thresholds
 from tagger.report.canvas import Canvas
-from tagger.report.explain import WIDTH_PX, explain_canvas, explain_file, explain_picture
+from tagger.report.explain import WIDTH_PX, explain_canvas, explain_row
+from tagger.report.photos import Shown
 
 MASK = np.zeros((128, 128), np.float32)
 MASK[30:100, 40:90] = 1
@@ -22,14 +20,17 @@ ROW = {
     "focus": -0.001, "cam_on_product": 0.21, "product_area": 0.212, "cam_lift": 0.99, "focus_map": "class/post_bn",
     "focus_null_reason": None, "mask_quality": 0.88, "dominant_rgb": [180, 30, 40], "risk": 0.62,
     "review_reasons": ["low_focus", "audit"], "reasons_in_words": ["It looks elsewhere.", "Drawn at random."],
-    "model_name": "fashion", "model_version": "7",
+    "model_name": "fashion", "model_version": "7", "width": 90, "height": 120, "date": "2026-11-22",
+    "background_flip": True, "flip_probability_change": -0.331,
+    "type_cam": bytes([0] * 32 + [255] * 32), "color_cam": bytes([255] * 32 + [0] * 32),
+    "product_mask": bytes([0] * 48 + [0, 255, 255, 0] * 8 + [0] * 48),
 }  # fmt: skip
 LONG = "Wide Leg Cropped Organic Denim Trousers With a Removable Belt"
 REASONS = ["low_type_confidence", "low_color_confidence", "low_focus", "color_disagrees", "out_of_scope"]
 
 
 def canvas(**values: object) -> Canvas:
-    return explain_canvas(PICTURE, MAPS, MASK, ROW | values)
+    return explain_canvas(Shown(PICTURE), MAPS, MASK, ROW | values)
 
 
 def texts(drawn: Canvas) -> list[str]:
@@ -55,13 +56,14 @@ def test_the_picture_tells_labels_confidences_evidence_and_reasons():
     for expected in (
         "shop/a.jpg", "model fashion 7", "Shirt  0.93", "then Top 0.04, Kurta 0.01", "Red  0.41", "focus  0.00",
         "cam_on_product  0.21", "cam_lift  0.99", "mask_quality  0.88", "#b41e28", "risk 0.62", "Needs review",
-        "low_focus", "It looks elsewhere.", "Drawn at random.",
+        "low_focus", "It looks elsewhere.", "Drawn at random.", "90 x 120 px as stored", "night of 2026-11-22",
+        "background_flip  yes", "the color changes; its probability moves by -0.33",
     ):  # fmt: skip
         assert expected in words
 
 
 def test_five_panels_stand_side_by_side_and_differ():
-    image = pixels(explain_picture(PICTURE, MAPS, MASK, ROW))
+    image = pixels(canvas().png())
     assert image.shape[1] == WIDTH_PX
     panels = [panel(image, number).astype(int) for number in range(5)]
     for one, other in itertools.combinations(panels, 2):
@@ -71,7 +73,46 @@ def test_five_panels_stand_side_by_side_and_differ():
 
 def test_maps_are_drawn_on_one_scale_whatever_their_units():
     scaled = {name: grid * factor for (name, grid), factor in zip(MAPS.items(), (1, 1e4, 1e-4), strict=True)}
-    assert explain_picture(PICTURE, scaled, MASK, ROW) == explain_picture(PICTURE, MAPS, MASK, ROW)
+    assert explain_canvas(Shown(PICTURE), scaled, MASK, ROW).png() == canvas().png()
+
+
+def test_a_row_of_the_table_is_enough_for_mask_and_two_maps():
+    drawn = explain_row(ROW, Shown(PICTURE))
+    assert [text for text in texts(drawn) if text.endswith("map") or "read by" in text] == [
+        "Type map", "Color map (read by focus)",
+    ]  # fmt: skip
+    assert "Contrast map (read by focus)" in texts(explain_row(ROW | {"focus_map": "contrast/post_bn"}, Shown(PICTURE)))
+
+
+def test_stored_maps_lie_where_they_say():
+    top_half = Shown(np.full((200, 100, 3), 128, np.uint8))
+    image = pixels(explain_row(ROW, top_half).png()).astype(int)
+    lights = [[image[rows, 40 + number * 385 + 182].sum() for rows in (200, 460)] for number in (2, 3)]
+    (type_top, type_bottom), (color_top, color_bottom) = lights
+    assert type_bottom > type_top + 200 and color_top > color_bottom + 200
+
+
+def test_null_maps_and_masks_of_a_row_are_drawn_empty():
+    empty = {"type_cam": None, "color_cam": None, "product_mask": None, "focus": None, "focus_null_reason": "zero_map"}
+    assert "focus  undefined" in texts(explain_row(ROW | empty, Shown(PICTURE)))
+
+
+def test_a_picture_keeps_its_shape():
+    boxes = [axes.get_position() for axes in explain_canvas(Shown(PICTURE[:, :64]), MAPS, MASK, ROW).figure.axes]
+    width, height = canvas().figure.get_size_inches()
+    assert boxes[0].width * width / (boxes[0].height * height) == pytest.approx(0.5)
+
+
+def test_a_photo_that_is_gone_is_told():
+    assert "the photo is gone" in texts(explain_row(ROW, Shown(PICTURE, "the photo is gone")))
+
+
+@pytest.mark.parametrize(
+    ("flip", "words"),
+    [(None, "background_flip  not tried"), (True, "background_flip  yes"), (False, "background_flip  no")],
+)
+def test_repainting_is_told_as_what_came_of_it(flip, words):
+    assert words in told(background_flip=flip, flip_probability_change=None)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +144,8 @@ def test_an_undefined_focus_is_told_with_its_reason():
 
 def test_maps_and_masks_may_be_empty():
     nothing = {name: np.zeros((8, 8)) for name in MAPS}
-    assert pixels(explain_picture(PICTURE, nothing, np.zeros((128, 128)), ROW)).shape[1] == WIDTH_PX
+    empty = explain_canvas(Shown(PICTURE), nothing, np.zeros((128, 128)), ROW)
+    assert pixels(empty.png()).shape[1] == WIDTH_PX
 
 
 def test_a_row_without_sentences_tells_what_its_reasons_mean():
@@ -119,41 +161,3 @@ def test_the_map_that_focus_reads_is_marked(focus_map, title):
     assert [text for text in texts(canvas(focus_map=focus_map)) if "read by focus" in text] == [
         f"{title} (read by focus)"
     ]
-
-
-class Stand:
-    """Answers as a Tagger does, the same for any picture."""
-
-    thresholds = Thresholds(focus=0.3)
-    info = SimpleNamespace(fit="pad", size_px=128)
-
-    def maps(self, pixels):
-        assert pixels.shape == (1, 128, 128, 3)
-        return {name: grid[None] for name, grid in MAPS.items()}
-
-    def observe(self, pixels):
-        return SimpleNamespace(product=MASK[None])
-
-    def tag(self, pixels, image_keys, run_date):
-        columns = {name: [value] for name, value in ROW.items() if name not in ("image_key", "reasons_in_words")}
-        return columns | {"needs_review": [True], "logit_residual": 1e-6}
-
-
-def photo() -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(PICTURE[:, 20:110]).save(stream, format="PNG")
-    return stream.getvalue()
-
-
-def test_a_photo_is_explained_by_the_row_that_tagging_would_write():
-    png, row = explain_file(Stand(), photo(), "b.png", lambda row, thresholds: [f"below {thresholds.focus}"])
-    assert pixels(png).shape[1] == WIDTH_PX
-    assert (row["image_key"], row["width"], row["height"], row["format"]) == ("b.png", 90, 128, "PNG")
-    assert (row["type"], row["model_version"]) == ("Shirt", "7") and "logit_residual" not in row
-    assert row["reasons_in_words"] == ["below 0.3"] and row["needs_review"]
-    assert row["review_reasons"] == ["low_focus"], "no audit without a night"
-
-
-def test_a_photo_that_cannot_be_decoded_is_refused_by_name():
-    with pytest.raises(BadInput, match=r"c\.jpg cannot be explained: truncated|c\.jpg cannot be explained: corrupt"):
-        explain_file(Stand(), photo()[:80], "c.jpg", lambda row, thresholds: [])
