@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench docs lock clean
+.PHONY: help setup demo check test e2e bench evidence docs lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +37,12 @@ test: check ## All of check, then the short end-to-end tests
 e2e: setup ## End-to-end tests alone, on real servers and a real local Ray
 	$(BIN)/pytest tests/e2e
 
-bench: setup ## Benchmarks; each prints one table
-	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: setup ## Benchmarks that need no photos; each prints one table
+	$(BIN)/python -m benchmarks.tagging
+	$(BIN)/python -m benchmarks.focus_grid
+
+evidence: setup ## The tables of docs/focus.md, from labelled photos: make evidence DATA=FOLDER
+	@for study in masks focus_maps focus_flags scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
 
 docs: setup ## Generate the reference pages again
 	$(BIN)/python -m tagger.tables.schema > docs/columns.md

@@ -5,23 +5,34 @@ Standard output holds the result alone; logs and progress go to standard error.
 
 import json
 import logging
-import os
-import signal
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from typer.exceptions import TyperException
 
-from tagger.config import OVERRIDE, Config, as_yaml, load_config
-from tagger.errors import BadInput, GateRefused, TaggerError
+from tagger.arguments import (
+    ConfigFile,
+    DateOption,
+    FormatOption,
+    ImagesOption,
+    LabelsOption,
+    ModelOption,
+    Operands,
+    Overrides,
+    RootOption,
+    Verbose,
+    configured,
+    prepare,
+)
+from tagger.config import Config, as_yaml
+from tagger.entry import finish, start_logging
+from tagger.errors import BadInput, GateRefused
 from tagger.show import arrow_as, facts_as_text, rows_as
 
 if TYPE_CHECKING:
+    from tagger.report.canvas import PictureFile
     from tagger.storage import Root
+    from tagger.tag.predict import Tagger
 
 app = typer.Typer(
     help="Tag product photos with type and color, and know which tags not to trust.",
@@ -34,62 +45,9 @@ review_app = typer.Typer(help="Flagged items to annotators and their answers bac
 app.add_typer(config_app, name="config")
 app.add_typer(review_app, name="review")
 
-EXIT_WORDS = {
-    0: "done",
-    1: "unexpected error",
-    2: "usage or configuration",
-    3: "a quality gate said no: nothing was promoted or committed",
-    4: "another run holds the date",
-    5: "a dependency did not answer: the same command may work later",
-    130: "interrupted, resumable",
-    143: "terminated, resumable",
-}
-"""What each exit code means; jobs print it, since `ray job submit` turns every failure into 1."""
-
-_OPERANDS = "Operands (a photo, SQL) and overrides, in any order."
-
-ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
-RootOption = Annotated[str | None, typer.Option("--root", metavar="URI", help="Same as root=URI.")]
-ImagesOption = Annotated[str | None, typer.Option("--images", metavar="URI", help="Same as images=URI.")]
-LabelsOption = Annotated[str | None, typer.Option("--labels", metavar="FILE", help="Same as labels=FILE.")]
-ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Same as model=NAME.")]
-DateOption = Annotated[str | None, typer.Option("--date", metavar="DATE", help="Same as date=YYYY-MM-DD.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks and debug logs on standard error.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Overrides, in order.")]
-Operands = Annotated[list[str] | None, typer.Argument(metavar="[OPERAND | KEY.PATH=VALUE]...", help=_OPERANDS)]
-FormatOption = Annotated[str, typer.Option("--format", help="table, csv or json.")]
-
-
-class _State:
-    """Whether tracebacks are wanted; set by the command being run."""
-
-    verbose = False
-
-
-def _prepare(config: str | None, arguments: list[str] | None, **flags: str | None) -> tuple[Config, list[str]]:
-    """The configuration of a command and its operands: what is not an override is an operand."""
-    arguments = arguments or []
-    overrides = [argument for argument in arguments if OVERRIDE.match(argument)]
-    operands = [argument for argument in arguments if not OVERRIDE.match(argument)]
-    overrides += [f"{key}={value}" for key, value in flags.items() if value is not None]
-    return load_config(config, overrides), operands
-
-
-def _configured(config: str | None, arguments: list[str] | None, verbose: bool, **flags: str | None) -> Config:
-    """The configuration of a command that takes no operands."""
-    _start_logging(verbose)
-    loaded, operands = _prepare(config, arguments, **flags)
-    if operands:
-        raise BadInput(f"'{operands[0]}' is not understood here. Overrides are written key.path=value.")
-    return loaded
-
-
-def _start_logging(verbose: bool) -> None:
-    _State.verbose = verbose
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    logging.getLogger("tagger").setLevel(level)
+_VERSIONS_HELP = "Folder of versions to write into; else the one that holds the old version."
+_SHEET_HELP = "A contact sheet instead of one photo."
+_OUT_HELP = "The picture to write; else explained.png or sheet-NAME.png."
 
 
 @app.command()
@@ -102,7 +60,7 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """Train both networks on the labels and promote their bundle."""
-    loaded = _configured(config, arguments, verbose, root=root, images=images, labels=labels)
+    loaded = configured(config, arguments, verbose, root=root, images=images, labels=labels)
     from tagger.cluster import connected
     from tagger.train import sequence
 
@@ -126,8 +84,8 @@ def tag(
     verbose: Verbose = False,
 ) -> None:
     """Tag the night's new photos into the tables, or, with PHOTOs, the named local photos to standard output."""
-    _start_logging(verbose)
-    loaded, photos = _prepare(config, arguments, root=root, images=images, model=model, date=date)
+    start_logging(verbose)
+    loaded, photos = prepare(config, arguments, root=root, images=images, model=model, date=date)
     if photos:
         print(rows_as(_tag_photos(loaded, photos, style), style))
         return
@@ -167,7 +125,7 @@ def synth(
     verbose: Verbose = False,
 ) -> None:
     """Draw a synthetic catalogue with labels and exact masks."""
-    _start_logging(verbose)
+    start_logging(verbose)
     from tagger.catalog.synth.writer import write_catalogue
     from tagger.storage import open_root
 
@@ -188,8 +146,8 @@ def query(
     verbose: Verbose = False,
 ) -> None:
     """Ask the tables in SQL: the views tags, rejects, runs, current (committed runs only). Without SQL: a summary."""
-    _start_logging(verbose)
-    loaded, sql = _prepare(config, arguments, root=root)
+    start_logging(verbose)
+    loaded, sql = prepare(config, arguments, root=root)
     from tagger.tables.query import run_query, summary
 
     place = _existing_root(loaded)
@@ -202,42 +160,67 @@ def explain(
     config: ConfigFile = None,
     root: RootOption = None,
     images: ImagesOption = None,
+    labels: LabelsOption = None,
     model: ModelOption = None,
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="The PNG to write.")] = "explained.png",
+    date: DateOption = None,
+    sheet: Annotated[str | None, typer.Option("--sheet", metavar="worst|best|errors", help=_SHEET_HELP)] = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=400, help="Most photos on a sheet.")] = 40,
+    out: Annotated[str | None, typer.Option("--out", metavar="FILE.png|FILE.jpg", help=_OUT_HELP)] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Draw one photo with its mask, type map, color map and contrast map into a PNG.
+    """Draw what the networks looked at: one PHOTO with its mask, maps and numbers, or a sheet of many.
 
-    PHOTO is a local file, or a key below the images root.
+    PHOTO is a key below images, drawn from its newest committed row with no network; or a photo that was never tagged,
+    here or below images, which the model tags now. Sheets hold the lowest focus (worst), the highest (best), or the
+    most confident tags that the labels contradict (errors): of one date, else the newest tag of each photo.
     """
-    _start_logging(verbose)
-    loaded, photos = _prepare(config, arguments, root=root, images=images, model=model)
+    start_logging(verbose)
+    loaded, photos = prepare(config, arguments, root=root, images=images, labels=labels, model=model, date=date)
+    from tagger.report.canvas import PictureFile
+
+    if sheet is None:
+        file = PictureFile(out or "explained.png")
+        print(facts_as_text(_explain_photo(loaded, photos, file)))
+    elif photos:
+        raise BadInput(f"'{photos[0]}': a sheet chooses its photos itself. Leave out --sheet or the photo.")
+    else:
+        file = PictureFile(out or f"sheet-{sheet}.png")
+        _draw_sheet(loaded, sheet, count, file)
+        print(file.uri)
+
+
+def _explain_photo(config: Config, photos: list[str], file: "PictureFile") -> dict[str, Any]:
     if len(photos) != 1:
         raise BadInput(f"explain takes one photo, a local file or a key below images; received {len(photos)}.")
-    from tagger.model.bundle import find_bundle
-    from tagger.report.explain import explain_file
+    from tagger.report.asked import Places, explain_photo
     from tagger.review.words import reasons_in_words
-    from tagger.tag.predict import Tagger
-
-    photo = _photo_bytes(loaded, photos[0])
-    tagger = Tagger.load(find_bundle(loaded.model, loaded.root).uri)
-    picture, row = explain_file(tagger, photo, photos[0], reasons_in_words)
-    Path(out).write_bytes(picture)
-    print(facts_as_text(_brief({"image_key": photos[0], **row}) | {"picture": out}))
-
-
-def _photo_bytes(config: Config, name: str) -> bytes:
-    """A local file's bytes, else those of a key below the images root."""
     from tagger.storage import open_root
 
-    if Path(name).is_file():
-        return Path(name).read_bytes()
-    if not (config.root or config.images):
-        raise BadInput(f"There is no photo '{name}' here. Name a local file, or give root= or images= for a key.")
-    try:
-        return open_root(config.images_uri).read_bytes(name)
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no photo '{name}', neither here nor under {config.images_uri}.") from error
+    images = open_root(config.images_uri) if config.root or config.images else None
+    places = Places(_existing_root(config) if config.root else None, images, config.model, config.date)
+    explained = explain_photo(photos[0], places, reasons_in_words, lambda: _load_tagger(config))
+    file.write(explained.canvas)
+    return _brief(dict(explained.row)) | {"picture": file.uri}
+
+
+def _load_tagger(config: Config) -> "Tagger":
+    """Imports TensorFlow: only for a photo that no table knows."""
+    from tagger.model.bundle import find_bundle
+    from tagger.tag.predict import Tagger
+
+    return Tagger.load(find_bundle(config.model, config.root).uri)
+
+
+def _draw_sheet(config: Config, name: str, count: int, file: "PictureFile") -> None:
+    from tagger.report.rows import SheetRequest, read_truth
+    from tagger.report.sheet import contact_sheet
+    from tagger.storage import open_root
+
+    place = _existing_root(config)
+    wants_labels = config.labels or name == "errors"
+    labels = read_truth(config.labels, config.root, config.catalog) if wants_labels else None
+    request = SheetRequest(name, count, config.date, labels)
+    file.write(contact_sheet(place, open_root(config.images_uri), request, config.model))
 
 
 @app.command()
@@ -253,7 +236,7 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Measure a bundle on labelled photos."""
-    loaded = _configured(config, arguments, verbose, root=root, images=images, labels=labels, model=model)
+    loaded = configured(config, arguments, verbose, root=root, images=images, labels=labels, model=model)
     if not (loaded.root or (loaded.labels and loaded.images)):
         raise BadInput("Nothing to measure on. Give root=..., or labels=FILE and images=FOLDER.")
     from tagger.evaluation import run as evaluation
@@ -268,6 +251,48 @@ def evaluate(
 
 
 @app.command()
+def thresholds(
+    arguments: Overrides = None,
+    config: ConfigFile = None,
+    root: RootOption = None,
+    images: ImagesOption = None,
+    labels: LabelsOption = None,
+    model: ModelOption = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR|s3://...", help=_VERSIONS_HELP)] = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Let the new version serve at once.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be chosen; write nothing.")] = False,
+    style: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    verbose: Verbose = False,
+) -> None:
+    """Choose a bundle's thresholds, promises and risk model again, without training.
+
+    They are fitted on the labels' calibrate items, as the settings say:
+    review.budget=0.1                share of the night that is flagged
+    review.minutes=30                the annotators' time, with
+      review.night_items=5000        the items that a night brings
+    review.target_precision=0.95     of what passes, or {type: 0.95, color: 0.9}
+    focus.low, focus.least_mask_quality hold whatever the budget.
+
+    The networks are copied into a new version of the bundle, named by
+    train.version or the time. The old one stays and serves on, unless --promote.
+    """
+    loaded = configured(config, arguments, verbose, root=root, images=images, labels=labels, model=model)
+    if not (loaded.root or (loaded.labels and loaded.images)):
+        raise BadInput("Nothing to choose thresholds on. Give root=..., or labels=FILE and images=FOLDER.")
+    if dry_run and promote:
+        raise BadInput("--dry-run writes no version that --promote could let serve. Leave out one of them.")
+    from tagger.evaluation.card import review_text
+    from tagger.evaluation.refit import refit, write
+
+    result = refit(loaded)
+    place = None if dry_run else write(result, out, is_promoted=promote)
+    facts = result.facts() | {"bundle": place.uri if place else None}
+    print(json.dumps([facts], indent=1) if style == "json" else review_text(result.fit, result.before))
+    if place and style != "json":
+        print(f"bundle: {place.uri}{' (serves now)' if promote else ''}")
+
+
+@app.command()
 def verify(
     arguments: Overrides = None,
     config: ConfigFile = None,
@@ -276,7 +301,7 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Prove a date's ledger: listed new = tagged + rejected, no key twice, every file as committed."""
-    loaded = _configured(config, arguments, verbose, root=root, date=date)
+    loaded = configured(config, arguments, verbose, root=root, date=date)
     if loaded.date is None:
         raise BadInput("No date is named. Give date=YYYY-MM-DD.")
     from tagger.tag.verify import verify as verified
@@ -300,7 +325,7 @@ def review_export(
     verbose: Verbose = False,
 ) -> None:
     """Write the night's flagged items, ordered by risk, as JSON Lines and CSV beside the tables."""
-    loaded = _configured(config, arguments, verbose, root=root, images=images, date=date)
+    loaded = configured(config, arguments, verbose, root=root, images=images, date=date)
     from tagger.review.export import export
     from tagger.review.queue import queue_limit
     from tagger.storage import open_root
@@ -314,7 +339,7 @@ def review_export(
 @app.command()
 def demo(arguments: Overrides = None, config: ConfigFile = None, verbose: Verbose = False) -> None:
     """Draw a synthetic catalogue, train both networks on it, tag a fresh part, and measure the result."""
-    loaded = _configured(config, arguments, verbose)
+    loaded = configured(config, arguments, verbose)
     _needs_root(loaded)
     from tagger import demo as demonstration
     from tagger.cluster import connected
@@ -342,48 +367,14 @@ def _existing_root(config: Config) -> "Root":
 @config_app.command("show")
 def config_show(arguments: Overrides = None, config: ConfigFile = None, verbose: Verbose = False) -> None:
     """Print the configuration that a command would use, as YAML, secrets masked."""
-    print(as_yaml(_configured(config, arguments, verbose)), end="")
+    print(as_yaml(configured(config, arguments, verbose)), end="")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its code: one sentence on standard error where something went wrong."""
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run(lambda: app(args=arguments, standalone_mode=False)))
-
-
-def run(command: Callable[[], Any]) -> int:
-    """The exit code of a command; its error, if any, told in one sentence."""
-    try:
-        result = command()
-    except typer.Exit as stop:
-        return stop.exit_code
-    except TaggerError as error:
-        return _told(error, error.exit_code, str(error))
-    except typer.Abort:
-        return _told(None, 130, EXIT_WORDS[130])
-    except KeyboardInterrupt:
-        return _told(None, 130, EXIT_WORDS[130])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except TyperException as error:
-        return _told(error, 2, error.format_message())
-    return result if isinstance(result, int) else 0
-
-
-def _told(error: BaseException | None, code: int, sentence: str) -> int:
-    if error is not None and _State.verbose:
-        traceback.print_exception(error)
-    print(f"tagger: {sentence}", file=sys.stderr)
-    return code
-
-
-def _terminated(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+    finish(lambda: app(args=arguments, standalone_mode=False))
 
 
 def job(arguments: list[str]) -> NoReturn:
     """Run a command as a Ray job: as `main`, then the exit code in words, since Ray's submit command hides it."""
-    signal.signal(signal.SIGTERM, _terminated)
-    code = run(lambda: app(args=arguments, standalone_mode=False))
-    print(f"tagger: exit code {code}: {EXIT_WORDS.get(code, 'unexpected error')}", file=sys.stderr)
-    sys.exit(code)
+    finish(lambda: app(args=arguments, standalone_mode=False), told=True)

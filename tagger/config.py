@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from tagger.errors import ConfigError
 
@@ -100,6 +100,8 @@ class TrainConfig(_Section):
     """Mirror half of the training pictures left to right."""
     shift: Annotated[float, Field(ge=0, le=0.25)] = 0.0
     """Largest random crop and shift, as a share of the side."""
+    replace_background: Share = 0.0
+    """Share of the training pictures that are shown before a drawn background, so that it cannot be learned."""
     transfer: bool = True
     """Start the color trunk from the type trunk's weights."""
     workers: Positive = 1
@@ -162,10 +164,28 @@ class TagConfig(_Section):
 class FocusConfig(_Section):
     """Which map says where the color evidence lies."""
 
-    map: Literal["class", "contrast"] = "class"
-    """Evidence for the predicted class, or for it against the others."""
+    map: Literal["class", "contrast", "runner_up"] = "class"
+    """Evidence for the predicted class, for it against all others, or against the most probable other."""
     cut: Literal["post_bn", "post_relu"] = "post_bn"
     """Where the trunk's output is cut; both cuts give the same logits."""
+    low: Annotated[float, Field(le=1, allow_inf_nan=False)] = 0.1
+    """Focus below which an item is `low_focus`, whatever the review budget; 0 is the share that chance would give."""
+    least_mask_quality: Share = 0.6
+    """Mask quality below which the focus is not believed (`mask_uncertain`), whatever the review budget."""
+
+
+def _for_both(value: object) -> object:
+    """One precision is meant for type and color alike."""
+    return {"type": value, "color": value} if isinstance(value, int | float | str) else value
+
+
+# The page of all keys cannot show a mapping's inside by itself.
+_PRECISION_SCHEMA = {"type": "number or {type: number, color: number}", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+Precisions = Annotated[
+    dict[Literal["type", "color"], Annotated[float, Field(gt=0, lt=1)]],
+    BeforeValidator(_for_both),
+    WithJsonSchema(_PRECISION_SCHEMA),
+]
 
 
 class ReviewConfig(_Section):
@@ -174,15 +194,26 @@ class ReviewConfig(_Section):
     budget: Share = 0.1
     """Share of the night that may be flagged."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Annotators' minutes a night; replaces `budget` where given."""
+    """Annotators' minutes a night; replaces `budget` where `night_items` is given too, else only the queue is cut."""
     seconds_per_item: Annotated[float, Field(gt=0)] = 12
     """Time an annotator needs for one item; turns minutes into items."""
-    target_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Precision promised for what passes without review; null chooses by budget."""
+    night_items: Positive | None = None
+    """Items expected a night; turns minutes into a share of the night."""
+    target_precision: Precisions | None = None
+    """Precision promised for what passes without review, for both or by attribute; null chooses by budget."""
     audit_share: Share = 0.01
     """Random share of the night that is reviewed whatever its confidence."""
+    scope_share: Share = 0.02
+    """Largest share of ordinary items that may be flagged `out_of_scope`."""
     out: str | None = None
     """Root under which the queue is written as `review/<date>/`; null takes the root."""
+
+    @property
+    def flagged_share(self) -> float:
+        """The share of a night that may be flagged: the minutes' items of the expected ones, else `budget`."""
+        if self.minutes is None or self.night_items is None:
+            return self.budget
+        return min(self.minutes * 60 / self.seconds_per_item / self.night_items, 1.0)
 
 
 class EvaluateConfig(_Section):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[np.floating]
 Cut = Literal["post_bn", "post_relu"]
-Map = Literal["class", "contrast"]
+Map = Literal["class", "contrast", "runner_up"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,15 @@ def contrast_map(features: Array, head: FoldedHead, logits: Array, classes: npt.
     p /= p.sum(axis=1, keepdims=True)
     directions = head.weights[:, classes] - head.weights @ p.T.astype(np.float32)
     return _project(features, head, directions, cut)
+
+
+def runner_up_map(
+    features: Array, head: FoldedHead, logits: Array, classes: npt.NDArray[np.integer], cut: Cut
+) -> Array:
+    """D = E_class - E_second: what decides between the class and the most probable other one, (B, h, w)."""
+    others = np.array(logits, np.float64)
+    others[np.arange(len(others)), classes] = -np.inf
+    return _project(features, head, head.weights[:, classes] - head.weights[:, others.argmax(axis=1)], cut)
 
 
 def _project(features: Array, head: FoldedHead, directions: Array, cut: Cut) -> Array:

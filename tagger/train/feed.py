@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tagger.focus.repaint import with_drawn_backgrounds
 from tagger.picture.augment import Augmentation, changed, draw_changes
 from tagger.storage import LocalRoot, Root
 
@@ -91,8 +92,8 @@ def training_batches(
     def make(step: int) -> tuple[Pixels, Rows]:
         chosen = order[step * plan.batch_size : (step + 1) * plan.batch_size]
         changes = draw_changes(plan.batch_size, plan.augmentation, np.random.default_rng([plan.seed, epoch, step]))
-        mine = chosen[plan.share]
-        return changed(pictures.take(rows[mine]), changes.part(plan.share)), labels[mine]
+        mine, own = chosen[plan.share], changes.part(plan.share)
+        return changed(with_drawn_backgrounds(pictures.take(rows[mine]), own.backgrounds), own), labels[mine]
 
     if not steps:
         return

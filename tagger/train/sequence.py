@@ -161,6 +161,7 @@ def _stage(stage: str, config: Config, run_id: str, items: PreparedItems) -> lis
         schedule=train.schedule,
         flip=train.flip,
         shift=train.shift,
+        background=train.replace_background,
         seed=train.seed,
         threads=train.threads,
         transfer_from=transfer if stage == "color" and train.transfer else None,
@@ -214,7 +215,8 @@ def _fit(
     )
     roles = {role: LabelledRows(*items.of_role(role)) for role in ROLES}
     logger.info("calibrating and measuring the bundle")
-    fitted = fit_bundle(draft, networks, Pictures(work.child("pictures"), items.shards).take, roles, config.review)
+    take = Pictures(work.child("pictures"), items.shards).take
+    fitted = fit_bundle(draft, networks, take, roles, config.review, config.focus)
     return fitted, networks
 
 

@@ -51,6 +51,7 @@ class StagePlan:
     schedule: str
     flip: bool
     shift: float
+    background: float
     seed: int
     threads: int | None
     transfer_from: tuple[str, int] | None = None
@@ -134,7 +135,7 @@ def _train_worker(config: dict[str, Any]) -> None:
     _only_our_lines()
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    batches = BatchPlan(plan.batch_size, rank, world, plan.seed, Augmentation(plan.flip, plan.shift))
+    batches = BatchPlan(plan.batch_size, rank, world, plan.seed, Augmentation(plan.flip, plan.shift, plan.background))
     _limit_threads(plan, context.get_local_world_size())
     learner = _Learner(plan, len(items.fit_rows) // plan.batch_size)
     pictures = Pictures(plan.work.child("pictures"), items.shards)

@@ -5,8 +5,9 @@ import json
 import pytest
 import yaml
 
-from tagger.cli import EXIT_WORDS, app, run
+from tagger.cli import app
 from tagger.config import OVERRIDE
+from tagger.entry import EXIT_WORDS, run
 from tagger.storage import open_root
 from tagger.tables.store import Tables
 from tests.tables_rows import commit_unit, reject, tag, unit
@@ -71,7 +72,16 @@ def test_config_show_is_yaml_and_flags_are_overrides(capsys):
         (["tag", "--config", "configs/nope.yaml"], 2, "There is no configuration file 'configs/nope.yaml'"),
         (["tag", "/no/photo.jpg", "--model", "fashion-24x20"], 2, "There is no photo '/no/photo.jpg'"),
         (["explain", "--model", "fashion-24x20"], 2, "explain takes one photo"),
+        (["explain", "a.jpg", "--out", "a.gif"], 2, "Write --out FILE.png or FILE.jpg"),
+        (["explain", "a.jpg", "--sheet", "worst"], 2, "a sheet chooses its photos itself"),
+        (["explain", "--sheet", "worst"], 2, "No root is named"),
+        (["explain", "--sheet", "worst", "root=/no/such/folder"], 2, "There is no folder '/no/such/folder'"),
         (["train", "root=/no/such/folder"], 2, "No labels table matches"),
+        (["thresholds", "--model", "fashion-24x20"], 2, "Nothing to choose thresholds on"),
+        (["thresholds", "root=/no/such/folder"], 2, "No model is named"),
+        (["thresholds", "root=shop", "--dry-run", "--promote"], 2, "--dry-run writes no version"),
+        (["thresholds", "root=shop", "review.target_precision=95"], 2, "less than 1"),
+        (["thresholds", "--model", "fashion-24x20", "root=/no/such/folder"], 2, "No labels table matches"),
         (["frobnicate"], 2, "No such command"),
         (["train", "--nope"], 2, "No such option"),
     ],
@@ -80,6 +90,23 @@ def test_a_mistake_ends_in_one_sentence_on_standard_error(capsys, arguments, cod
     assert call(*arguments) == code and code in EXIT_WORDS
     streams = capsys.readouterr()
     assert words in streams.err and streams.out == "" and "Traceback" not in streams.err
+
+
+def test_a_sheet_prints_the_path_of_the_picture_alone(tmp_path, capsys):
+    root = open_root(str(tmp_path))
+    numbers = dict.fromkeys(("type_confidence", "color_confidence", "focus", "cam_on_product", "mask_quality"), 0.5)
+    commit_unit(Tables(root), "r1", unit([tag("a", **numbers)]))
+    out = tmp_path / "sheets" / "worst.png"
+    assert call("explain", "--sheet", "worst", f"root={root.uri}", "--out", str(out)) == 0
+    assert capsys.readouterr().out == f"{out}\n" and out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_tagged_photo_is_explained_without_naming_a_model(shop, tmp_path, capsys):
+    out = tmp_path / "a.jpg"
+    assert call("explain", "a", shop, "--out", str(out)) == 0
+    assert "Shirt" in capsys.readouterr().out and out.read_bytes().startswith(b"\xff\xd8")
+    assert call("explain", "aa", shop) == 2
+    assert "The nearest keys are: a, b." in capsys.readouterr().err
 
 
 def test_a_ledger_that_does_not_add_up_is_exit_3(tmp_path, capsys):

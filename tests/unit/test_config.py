@@ -69,6 +69,15 @@ def test_a_value_may_come_from_the_environment(file, monkeypatch):
         ("tag.since=2026-11-22T10:00:00Z", "tag", "since", dt.datetime(2026, 11, 22, 10, tzinfo=dt.UTC)),
         ("tag.prefix=images/", "tag", "prefix", "images/"),
         ("review.minutes=45", "review", "minutes", 45),
+        ("review.target_precision=0.9", "review", "target_precision", {"type": 0.9, "color": 0.9}),
+        ("review.target_precision.color=0.9", "review", "target_precision", {"color": 0.9}),
+        (
+            "review.target_precision={type: 0.95, color: 0.9}",
+            "review",
+            "target_precision",
+            {"type": 0.95, "color": 0.9},
+        ),
+        ("review.target_precision=null", "review", "target_precision", None),
     ],
 )
 def test_overrides_take_the_type_of_their_key(override, section, key, value):
@@ -85,6 +94,11 @@ def test_overrides_take_the_type_of_their_key(override, section, key, value):
         ("tag.retag=some", "'none', 'model', 'config' or 'all'"),
         ("train.learning_rate=.nan", "greater than 0"),
         ("date=tomorrow", "valid date"),
+        ("focus.low=1.1", "less than or equal to 1"),
+        ("focus.low=.inf", "finite number"),
+        ("focus.least_mask_quality=2", "less than or equal to 1"),
+        ("review.night_items=0", "greater than or equal to 1"),
+        ("review.scope_share=1.5", "less than or equal to 1"),
         ("train=5", "valid dictionary"),
     ],
 )
@@ -95,6 +109,36 @@ def test_a_refused_value_is_told_with_file_key_value_and_what_is_allowed(file, o
         load_config(shop, [override])
     message = str(refused.value)
     assert message.startswith(f"{shop}: {key} = ") and value.strip(".") in message and allowed in message
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("1.5", r"target_precision\.type = 1\.5 is not allowed: .* less than 1"),
+        ("{color: 0}", r"target_precision\.color = 0 is not allowed: .* greater than 0"),
+        ("{shape: 0.9}", r"'shape' is not allowed: .* 'type' or 'color'"),
+        ("high", r"= 'high' is not allowed: .* valid number"),
+        ("[0.9]", r"target_precision = \[0\.9\] is not allowed"),
+    ],
+)
+def test_a_precision_that_cannot_be_promised_is_told(value, told):
+    with pytest.raises(ConfigError, match=told):
+        load_config(None, [f"review.target_precision={value}"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "share"),
+    [
+        ([], 0.1),
+        (["review.budget=0.3"], 0.3),
+        (["review.minutes=30"], 0.1),
+        (["review.minutes=30", "review.night_items=1000"], 0.15),
+        (["review.minutes=30", "review.night_items=1000", "review.seconds_per_item=6"], 0.3),
+        (["review.minutes=30", "review.night_items=100"], 1.0),
+    ],
+)
+def test_the_share_that_is_flagged_follows_from_minutes_and_items(overrides, share):
+    assert load_config(None, overrides).review.flagged_share == pytest.approx(share)
 
 
 def test_every_wrong_value_is_told_at_once(file):

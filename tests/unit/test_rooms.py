@@ -47,7 +47,7 @@ ALLOWED = {
     "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),
     "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
     "train.sequence": Allowed({*IO, "evaluation"}, {*TABLES, "ray"}),
-    "evaluation": Allowed({*IO, "tag.predict"}, {*TABLES, "cv2", "keras", "scipy", "sklearn"}),
+    "evaluation": Allowed({*IO, "tag.predict", "tag.observe"}, {*TABLES, "cv2", "keras", "scipy", "sklearn"}),
     "tag": Allowed(IO, TABLES),
     "tag.pipeline": Allowed(IO, {*TABLES, "ray"}),
     "tag.night": Allowed(IO, {*TABLES, "ray"}),
@@ -55,11 +55,15 @@ ALLOWED = {
     # 5
     "cluster": Allowed(BASE, {"ray"}),
     "report": Allowed(IO, {*TABLES, "matplotlib"}),
-    "report.reference": Allowed({*BASE, "cli"}, {"pydantic", "typer"}),
+    "report.photos": Allowed(IO, {*TABLES, "PIL"}),
+    "report.reference": Allowed({*BASE, "cli", "entry"}, {"pydantic", "typer"}),
+    "entry": Allowed({"errors"}, {"typer"}),
+    "arguments": Allowed({*BASE, "entry"}, {"typer"}),
     "show": Allowed({"errors"}, {"pandas", "pyarrow", "rich"}),
     "demo": Allowed({*IO, "train", "tag", "evaluation"}, {*TABLES, "cv2"}),
     "cli": Allowed(
-        {*IO, "train", "tag", "evaluation", "review", "report", "cluster", "show", "demo"}, {"rich", "typer"}
+        {*IO, "train", "tag", "evaluation", "review", "report", "cluster", "show", "demo", "entry", "arguments"},
+        {"typer"},
     ),
     "jobs": Allowed({"cli"}, {"ray"}),
 }

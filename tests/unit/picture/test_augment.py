@@ -13,7 +13,7 @@ def pictures(count=3, side=8):
 
 
 def change(mirrored=False, rows=0.0, columns=0.0, count=3):
-    return Changes(np.full(count, mirrored), np.tile([rows, columns], (count, 1)))
+    return Changes(np.full(count, mirrored), np.tile([rows, columns], (count, 1)), np.zeros(count, np.int64))
 
 
 def test_no_change_gives_equal_copies():
@@ -38,7 +38,7 @@ def test_a_move_repeats_the_edge_where_nothing_comes_in():
 
 
 def test_each_picture_has_its_own_change():
-    changes = Changes(np.array([True, False, False]), np.array([[0, 0], [0, 0], [0.5, 0]]))
+    changes = Changes(np.array([True, False, False]), np.array([[0, 0], [0, 0], [0.5, 0]]), np.zeros(3, np.int64))
     after = changed(pictures(), changes)
     np.testing.assert_array_equal(after[0], pictures()[0][:, ::-1])
     np.testing.assert_array_equal(after[1], pictures()[1])

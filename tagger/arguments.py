@@ -1,0 +1,39 @@
+"""What every command takes: the configuration file, overrides in any order, and the flags for top-level keys."""
+
+from typing import Annotated
+
+import typer
+
+from tagger.config import OVERRIDE, Config, load_config
+from tagger.entry import start_logging
+from tagger.errors import BadInput
+
+_OPERANDS = "Operands (a photo, SQL) and overrides, in any order."
+ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
+RootOption = Annotated[str | None, typer.Option("--root", metavar="URI", help="Same as root=URI.")]
+ImagesOption = Annotated[str | None, typer.Option("--images", metavar="URI", help="Same as images=URI.")]
+LabelsOption = Annotated[str | None, typer.Option("--labels", metavar="FILE", help="Same as labels=FILE.")]
+ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Same as model=NAME.")]
+DateOption = Annotated[str | None, typer.Option("--date", metavar="DATE", help="Same as date=YYYY-MM-DD.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks and debug logs on standard error.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Overrides, in order.")]
+Operands = Annotated[list[str] | None, typer.Argument(metavar="[OPERAND | KEY.PATH=VALUE]...", help=_OPERANDS)]
+FormatOption = Annotated[str, typer.Option("--format", help="table, csv or json.")]
+
+
+def prepare(config: str | None, arguments: list[str] | None, **flags: str | None) -> tuple[Config, list[str]]:
+    """The configuration of a command and its operands: what is not an override is an operand."""
+    arguments = arguments or []
+    overrides = [argument for argument in arguments if OVERRIDE.match(argument)]
+    operands = [argument for argument in arguments if not OVERRIDE.match(argument)]
+    overrides += [f"{key}={value}" for key, value in flags.items() if value is not None]
+    return load_config(config, overrides), operands
+
+
+def configured(config: str | None, arguments: list[str] | None, verbose: bool, **flags: str | None) -> Config:
+    """The configuration of a command that takes no operands."""
+    start_logging(verbose)
+    loaded, operands = prepare(config, arguments, **flags)
+    if operands:
+        raise BadInput(f"'{operands[0]}' is not understood here. Overrides are written key.path=value.")
+    return loaded
