@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tagger.model.classmap import FoldedHead, contrast_map, evidence_map, fold_head, logit_map, relevance
+from tagger.model.classmap import (
+    FoldedHead,
+    contrast_map,
+    evidence_map,
+    fold_head,
+    logit_map,
+    relevance,
+    runner_up_map,
+)
 from tests.unit.model.networks import answers, random_pixels, tiny_network
 
 CUTS = ["post_bn", "post_relu"]
@@ -89,6 +97,15 @@ def test_the_contrast_map_is_its_formula(case, cut):
         one = {c: evidence_map(features[item : item + 1], head, np.array([c]), cut)[0] for c in range(logits.shape[1])}
         expected = one[chosen] - sum(share * one[other] for share, other in zip(p, others, strict=True))
         close(found[item], expected)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_the_map_against_the_runner_up_is_the_difference_of_the_two_evidence_maps(case, cut):
+    _, head, features, logits = case
+    order = np.argsort(-logits, axis=1)
+    found = runner_up_map(features, head, logits, order[:, 0], cut)
+    first, second = (evidence_map(features, head, order[:, place], cut) for place in (0, 1))
+    close(found, first - second)
 
 
 def test_contrast_between_two_classes_is_their_difference():
