@@ -7,7 +7,7 @@ python -m benchmarks.focus_flags --model models/fashion-24x20/2 [--data FOLDER] 
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 
 from benchmarks import scenes as sets
 from benchmarks.scenes import Scenes
+from tagger.config import FocusConfig
 from tagger.evaluation.risk_fit import compare_with_confidence, fit_risk_model
 from tagger.evaluation.selective import (
     area_under_risk_coverage,
@@ -149,6 +150,8 @@ def main() -> None:
     options.add_argument("--drawn", type=int, default=400)
     arguments = options.parse_args()
     tagger, rng = Tagger.load(find_bundle(arguments.model, "").uri), np.random.default_rng(3)
+    given = FocusConfig()
+    tagger.thresholds = replace(tagger.thresholds, focus=given.low, mask_quality=given.least_mask_quality)
     print(f"{tagger.info.name} {tagger.info.version}, thresholds {tagger.thresholds.to_dict()}")
     report, calibrate = (sets.catalogue(arguments.data, role) for role in ("report", "calibrate"))
     scenes = {"ordinary": report, **moved(report, arguments.data, arguments.products, rng)}

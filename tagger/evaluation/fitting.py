@@ -1,6 +1,7 @@
 """Two trained networks -> everything else a bundle holds: temperatures, references, thresholds and figures.
 
-Fitted on the `calibrate` items; figures come from the `report` items, which nothing is fitted on.
+Fitted on the `calibrate` items, but for what an ordinary picture looks like: that is fitted on `select` items, so that
+the scope's threshold is chosen on others. Figures come from the `report` items, which nothing is fitted on.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,10 +15,11 @@ from tagger.config import FocusConfig, ReviewConfig
 from tagger.evaluation.metrics import Evaluation, evaluate
 from tagger.evaluation.review_fit import JudgedItems, ReviewFit, fit_review
 from tagger.flags.color_distance import fit_color_reference
+from tagger.flags.scope import fit_scope_reference
 from tagger.model.bundle import BundleInfo
 from tagger.model.calibrate import expected_calibration_error, fit_temperature
 from tagger.tag.observe import Evidence
-from tagger.tag.predict import Tagger, energy
+from tagger.tag.predict import Tagger
 
 _BATCH = 64
 _HISTOGRAM_BINS = 10
@@ -59,8 +61,12 @@ def fit_bundle(
 ) -> Fitted:
     """Complete `draft`, whose temperatures, references, thresholds and metrics are placeholders, from labelled rows."""
     calibrate, report = roles["calibrate"], roles["report"]
-    evidence = observe_rows(Tagger(draft, networks), take, calibrate.rows)
-    tagger = Tagger(_calibrated(draft, evidence, calibrate), networks)
+    uncalibrated = Tagger(draft, networks)
+    ordinary = observe_rows(uncalibrated, take, roles["select"].rows)
+    evidence = observe_rows(uncalibrated, take, calibrate.rows)
+    scope = fit_scope_reference(ordinary.type_logits, ordinary.type_features)
+    calibrated = replace(_calibrated(draft, evidence, calibrate), scope_reference=scope.to_dict())
+    tagger = Tagger(calibrated, networks)
     seen = observe_rows(tagger, take, report.rows)
     measured = judged_items(tagger, seen, report)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
@@ -110,7 +116,6 @@ def _batches(take: Take, rows: npt.NDArray[np.integer]) -> Iterator[npt.NDArray[
 
 
 def _calibrated(draft: BundleInfo, evidence: Evidence, items: LabelledRows) -> BundleInfo:
-    energies = energy(evidence.type_logits)
     colors = [draft.classes["color"][label] for label in items.labels["color"]]
     return replace(
         draft,
@@ -119,7 +124,6 @@ def _calibrated(draft: BundleInfo, evidence: Evidence, items: LabelledRows) -> B
             "color": fit_temperature(evidence.color_logits, items.labels["color"]),
         },
         color_reference=fit_color_reference(evidence.dominant_rgb, colors).to_dict(),
-        scope_reference={"mean": float(energies.mean()), "deviation": float(max(energies.std(), 1e-6))},
     )
 
 

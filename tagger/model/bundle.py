@@ -44,7 +44,7 @@ class BundleInfo:
     focus_cut: str
     thresholds: Mapping[str, Any]
     color_reference: Mapping[str, Any]
-    scope_reference: Mapping[str, float]
+    scope_reference: Mapping[str, Any]
     metrics: Mapping[str, Any]
     provenance: Mapping[str, Any]
     digests: Mapping[str, str] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tagger.flags.color_distance import ColorReference, color_distance
 from tagger.flags.reasons import Signals, Thresholds, audit_draws, excesses, review_reasons
 from tagger.flags.risk import RiskModel, color_doubts, risk
+from tagger.flags.scope import ScopeReference, scope_score
 from tagger.model.bundle import NETWORK_FILES, BundleInfo, load_network, read_info
 from tagger.model.calibrate import calibrated_probabilities
 from tagger.storage import open_root
@@ -30,6 +31,7 @@ class Tagger:
         self.thresholds = Thresholds.from_dict(info.thresholds) if info.thresholds else Thresholds()
         self._observer = Observer(networks, info.focus_map, info.focus_cut)
         self._reference = ColorReference.from_dict(info.color_reference)
+        self._scope = ScopeReference.from_dict(info.scope_reference)
         self.risk_model = RiskModel.from_dict(info.risk_model) if info.risk_model else None
 
     @classmethod
@@ -62,7 +64,7 @@ class Tagger:
             focus=evidence.focus,
             mask_quality=evidence.mask_quality,
             color_distance=color_distance(self._reference, evidence.dominant_rgb, colors),
-            scope_score=scope_score(evidence.type_logits, self.info.scope_reference),
+            scope_score=scope_score(self._scope, evidence.type_logits, evidence.type_features),
             audit_draw=draws,
             cam_lift=evidence.cam_lift,
             map_agreement=evidence.map_agreement,
@@ -116,19 +118,3 @@ class Tagger:
 
     def _suspect(self, signals: Signals) -> npt.NDArray[np.bool_]:
         return np.asarray(~np.isnan(excesses(signals, self.thresholds)["low_focus"]))
-
-
-def scope_score(type_logits: Array, reference: Mapping[str, float]) -> Array:
-    """How far a picture's energy lies below that of ordinary items, in their standard deviations, (B,); NaN unfitted.
-
-    Energy is the log-sum-exp of the type logits, low for the never seen (Liu et al. 2020, arXiv 2010.03759).
-    """
-    if not reference:
-        return np.full(len(type_logits), np.nan)
-    return np.asarray((reference["mean"] - energy(type_logits)) / reference["deviation"])
-
-
-def energy(logits: Array) -> Array:
-    """Log-sum-exp over classes, (B, C) -> (B,)."""
-    peak = logits.max(axis=1)
-    return np.asarray(peak + np.log(np.exp(logits - peak[:, None]).sum(axis=1)), np.float64)
