@@ -1,6 +1,6 @@
 """What the maps, masks and focus numbers cost beside the two networks, on one batch in memory.
 
-.venv/bin/python benchmarks/tagging.py [--model fashion-24x20] [--batch 64] [--rounds 7]
+python -m benchmarks.tagging [--model fashion-24x20] [--width 1.0] [--batch 64] [--rounds 7]
 """
 
 import argparse
@@ -10,6 +10,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -18,8 +19,10 @@ import numpy as np
 from tagger import __version__
 from tagger.catalog.synth.writer import Recipe, encode_picture, make_item
 from tagger.focus.mask import foreground_masks
+from tagger.focus.product import product_masks
 from tagger.model.bundle import NETWORK_FILES, find_bundle, load_network, read_info
 from tagger.model.engine import TensorFlowEngine
+from tagger.model.network import NetworkShape, build_network, seed_cnn
 from tagger.picture.decode import DecodeLimits, decode_photo
 from tagger.picture.fit import Fit
 from tagger.tag.predict import Tagger
@@ -50,19 +53,27 @@ def main() -> None:
     """Time the cases in one process and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="fashion-24x20")
+    parser.add_argument(
+        "--width", type=float, default=0.0, help="untrained networks of this width in the bundle's place"
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     bundle = find_bundle(arguments.model, "")
     info = read_info(bundle)
     networks = {name: load_network(bundle, info, name) for name in NETWORK_FILES}
+    if arguments.width:
+        info, shape = replace(info, width=arguments.width, scope_reference={}), NetworkShape(arguments.width)
+        networks = {name: build_network(seed_cnn(shape), len(info.classes[name]), shape) for name in NETWORK_FILES}
     engine, tagger, pixels = TensorFlowEngine(networks), Tagger(info, networks), pictures(arguments.batch)
     keys, today = [f"{n}.jpg" for n in range(len(pixels))], datetime.date(2026, 11, 22)
     rows = tagger.tag(pixels, keys, today)
+    type_maps = tagger.maps(pixels)["type"]
     assert rows["logit_residual"] < 1e-4 and len(rows["type"]) == len(pixels)
     cases: dict[str, Callable[[], object]] = {
         "both networks": lambda: engine.run(pixels),
-        "foreground masks alone": lambda: foreground_masks(pixels),
+        "foreground masks": lambda: foreground_masks(pixels),
+        "foreground and product masks": lambda: product_masks(pixels, foreground_masks(pixels).masks, type_maps),
         "networks, maps, masks, focus": lambda: tagger.observe(pixels),
         "whole rows": lambda: tagger.tag(pixels, keys, today),
     }

@@ -161,7 +161,7 @@ def shaded_distance_at(pictures: npt.NDArray[np.uint8], coefficients: Array, cho
     picture, place = np.divmod(np.flatnonzero(chosen), height * width)
     terms = _terms(height, width).reshape(height * width, -1)[place]
     background = np.einsum("nt,ntc->nc", terms, coefficients[picture])
-    colors = _lab(pictures[chosen][:, None])[:, 0]
+    colors = _lab(pictures[chosen][None])[0]
     return _distance(Lab(*colors.T), Lab(*background.T)).shaded
 
 
