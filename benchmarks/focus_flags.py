@@ -17,6 +17,7 @@ from scipy.stats import spearmanr
 from benchmarks import scenes as sets
 from benchmarks.scenes import Scenes
 from tagger.config import FocusConfig
+from tagger.evaluation.localisation import pixel_average_precision, pixel_histograms, relevance_rank_accuracy
 from tagger.evaluation.risk_fit import compare_with_confidence, fit_risk_model
 from tagger.evaluation.selective import (
     area_under_risk_coverage,
@@ -92,6 +93,17 @@ def truth_table(tagger: Tagger, data: str, drawn: int) -> None:
             error = np.abs(estimated[rows] - exact[rows]).mean()
             rank = spearmanr(estimated[rows], exact[rows]).statistic
             print(f"| {name}, {kind} | {own.sum()} | {rows.sum() / own.sum():.2f} | {error:.3f} | {rank:.2f} |")
+        localisation_lines(name, [(observed.color_map, part.product) for observed, part in seen])
+
+
+def localisation_lines(name: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Mass accuracy, rank accuracy and PxAP of the color map on the exact masks, and of a map that is even everywhere."""
+    for title, even in (("color map", False), ("even map", True)):
+        pairs = [(np.ones_like(relevance) if even else relevance, truth) for relevance, truth in parts]
+        mass = np.nanmean(np.concatenate([cam_on_product(*pair) for pair in pairs]))
+        rank = np.nanmean(np.concatenate([relevance_rank_accuracy(*pair) for pair in pairs]))
+        precision = pixel_average_precision(np.concatenate([pixel_histograms(*pair) for pair in pairs]))
+        print(f"{name}, {title}: mass accuracy {mass:.3f}, rank accuracy {rank:.3f}, PxAP {precision:.3f}")
 
 
 def errors_table(found: dict[str, Judged], models: dict[str, object]) -> None:

@@ -48,7 +48,7 @@ _ENCLOSED_FAR, _ENCLOSED_NOISE_FACTOR, _ENCLOSED_DROP = 1.2, 2.5, 20.0
 _LEAST_PART, _LEAST_PART_PX = 0.02, 3
 """Parts smaller than this share of the largest are specks."""
 _OUTLINE_SHARE = 0.4
-_SCENE_BELOW = 0.5
+_SCENE_BELOW = 0.6
 """Expected IoU below which the picture is taken for a scene without a plain background."""
 
 

@@ -1,10 +1,15 @@
 """Masks of pictures made in code, where the truth is known to the pixel."""
 
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tagger.focus.mask import foreground_masks
+from tagger.picture.decode import DecodeLimits, decode_photo
+from tagger.picture.fit import Fit
 
 SIDE = 128
 WHITE, RED, BLUE, GREY = (255, 255, 255), (200, 30, 40), (30, 60, 180), (128, 128, 128)
@@ -117,3 +122,43 @@ def test_pictures_of_a_batch_do_not_touch_each_other():
 def test_an_empty_batch_has_no_masks():
     found = foreground_masks(np.zeros((0, SIDE, SIDE, 3), np.uint8))
     assert found.masks.shape == (0, SIDE, SIDE) and found.quality.shape == (0,)
+
+
+def test_a_pack_of_three_is_three_parts():
+    three = box(15, 115, 12, 40) | box(15, 115, 50, 78) | box(15, 115, 88, 116)
+    picture = painted(painted(plain(), box(15, 115, 12, 40), RED), box(15, 115, 50, 78), BLUE)
+    mask, quality = foreground(painted(picture, box(15, 115, 88, 116), (230, 200, 60)))
+    assert overlap(mask, three) > 0.97 and quality > 0.6
+
+
+def test_a_transparent_png_shows_its_product_alone():
+    pixels = np.dstack([np.broadcast_to(np.array(RED, np.uint8), (256, 256, 3)), np.zeros((256, 256), np.uint8)])
+    pixels[60:200, 80:180, 3] = 255
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    decoded = decode_photo(data.getvalue(), Fit("stretch"), DecodeLimits())
+    assert overlap(foreground(decoded.pixels)[0], MIDDLE) > 0.95
+
+
+def test_a_vignette_is_one_background():
+    y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    lit = np.clip(225 - 40 * (x * x + y * y), 0, 255)[..., None].repeat(3, axis=2).astype(np.uint8)
+    mask, quality = foreground(painted(lit, MIDDLE, BLUE))
+    assert overlap(mask, MIDDLE) > 0.95 and quality > 0.6
+
+
+def test_a_garment_that_covers_most_of_the_border_is_not_the_background():
+    rng = np.random.default_rng(4)
+    garment = box(0, SIDE, 14, 114)
+    cloth = np.clip(np.array(RED) + rng.normal(0, 9, (SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
+    mask, _ = foreground(np.where(garment[..., None], cloth, plain()))
+    assert overlap(mask, garment) > 0.95
+
+
+def test_where_no_plain_background_exists_the_product_in_the_middle_is_found_and_doubted():
+    rng = np.random.default_rng(5)
+    wall = cv2.resize(rng.integers(60, 200, (9, 9, 3)).astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    room = painted(painted(wall, box(90, SIDE, 0, SIDE), (90, 70, 50)), box(10, 50, 5, 30), (60, 140, 80))
+    mask, quality = foreground(painted(room, box(35, 95, 40, 90), (235, 30, 160)))
+    assert overlap(mask, box(35, 95, 40, 90)) > 0.7
+    assert quality < foreground(painted(plain(), MIDDLE, RED))[1] - 0.1
