@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench evidence docs lock clean
+.PHONY: help setup demo check test e2e bench evidence story docs lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ bench: setup ## Benchmarks that need no photos; each prints one table
 
 evidence: setup ## The tables of docs/focus.md, from labelled photos: make evidence DATA=FOLDER
 	@for study in masks focus_maps focus_flags scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
+
+story: setup ## White T-shirts on white, tagged off the background: what is caught, and what is flagged in vain
+	$(BIN)/python -m tests.e2e.wrong_reason
 
 docs: setup ## Generate the reference pages again
 	$(BIN)/python -m tagger.tables.schema > docs/columns.md
