@@ -97,7 +97,7 @@ def truth_table(tagger: Tagger, data: str, drawn: int) -> None:
 
 
 def localisation_lines(name: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Mass accuracy, rank accuracy and PxAP of the color map on the exact masks, and of a map that is even everywhere."""
+    """Mass accuracy, rank accuracy and PxAP on the exact masks: of the color map, and of a map even everywhere."""
     for title, even in (("color map", False), ("even map", True)):
         pairs = [(np.ones_like(relevance) if even else relevance, truth) for relevance, truth in parts]
         mass = np.nanmean(np.concatenate([cam_on_product(*pair) for pair in pairs]))
