@@ -20,12 +20,11 @@ from scipy.optimize import minimize
 
 from benchmarks import scenes as sets
 from benchmarks.scenes import Scenes
-from tagger.focus import mask as masking
 from tagger.focus.background import NEAR, fit_border, half_lab, plane_distance
-from tagger.focus.mask import foreground_masks
+from tagger.focus.mask import foreground_masks, plain_masks
 from tagger.focus.overlay import outline_mask
 from tagger.focus.product import product_masks
-from tagger.focus.quality import expected_iou, mask_clues
+from tagger.focus.quality import PLAIN, expected_iou, mask_clues
 from tagger.focus.scene import scene_masks
 from tagger.model.bundle import NETWORK_FILES, find_bundle, load_network, read_info
 from tagger.tag.observe import Observer
@@ -42,11 +41,7 @@ def border_color(pictures: np.ndarray) -> np.ndarray:
 
 def flood_alone(pictures: np.ndarray) -> np.ndarray:
     """The default without its second method."""
-    kept, masking._SCENE_BELOW = masking._SCENE_BELOW, -1.0
-    try:
-        return foreground_masks(pictures).masks
-    finally:
-        masking._SCENE_BELOW = kept
+    return plain_masks(pictures)[2]
 
 
 METHODS: dict[str, Method] = {
@@ -138,18 +133,18 @@ def fit(found: dict[str, Scenes]) -> None:
     """Print the numbers of tagger/focus/quality.py, fitted on the even groups."""
     clues: dict[str, list[np.ndarray]] = {"plain": [], "scene": []}
     truth: dict[str, list[np.ndarray]] = {"plain": [], "scene": []}
-    weight, low = [], []
+    weight = []
     for name, scenes in found.items():
         even = scenes.part(~_group_bit(name, scenes))
         for part in sets.batches(even):
-            ground, small, masks = masking.plain_masks(part.pixels)
+            ground, small, masks = plain_masks(part.pixels)
             cut = scene_masks(part.pixels)
             clues["plain"].append(mask_clues(small, *ground.clue_sources()))
             clues["scene"].append(mask_clues(cut[:, ::2, ::2] >= 0.5, *ground.clue_sources()))
             truth["plain"].append(iou(masks, part.foreground))
             truth["scene"].append(iou(cut, part.foreground))
             weight += [(even.kind == kind).sum() ** -0.5 for kind in part.kind]
-    low = expected_iou(np.concatenate(clues["plain"])) < 0.65
+    low = expected_iou(np.concatenate(clues["plain"]), PLAIN) < 0.65
     for name, rows in (("plain", np.ones(len(low), bool)), ("scene", low)):
         x, y = np.concatenate(clues[name])[rows], np.concatenate(truth[name])[rows]
         print(name, np.round(_logistic(x, y, np.array(weight)[rows]), 4).tolist())

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -190,6 +191,7 @@ def _jpeg(pixels: np.ndarray) -> bytes:
     return bytes(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1])
 
 
+@lru_cache(maxsize=1)
 def _street_strips(data: str) -> list[np.ndarray]:
     """Side strips of street photos, where hardly ever a person stands."""
     with zipfile.ZipFile(Path(data, "garment-masks.zip")) as archive:

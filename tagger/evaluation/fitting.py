@@ -25,7 +25,6 @@ _BATCH = 64
 _HISTOGRAM_BINS = 10
 BOOTSTRAP_SEED = 0
 """Of the intervals in a bundle: the same items give the same figures."""
-DEFAULT_FOCUS = FocusConfig()
 
 Take = Callable[[npt.NDArray[np.integer]], npt.NDArray[np.uint8]]
 """Rows -> pictures (n, 128, 128, 3) uint8."""
@@ -57,7 +56,7 @@ def fit_bundle(
     take: Take,
     roles: Mapping[str, LabelledRows],
     review: ReviewConfig,
-    focus: FocusConfig = DEFAULT_FOCUS,
+    focus: FocusConfig,
 ) -> Fitted:
     """Complete `draft`, whose temperatures, references, thresholds and metrics are placeholders, from labelled rows."""
     calibrate, report = roles["calibrate"], roles["report"]

@@ -61,10 +61,16 @@ def half_lab(pictures: npt.NDArray[np.uint8]) -> Lab:
     Every 2 x 2 pixels as their mean: a quarter of the work, and half of the JPEG noise.
     """
     count, height, width = pictures.shape[:3]
+    colors = _lab(halved(pictures)).reshape(count, height // 2, width // 2, 3)
+    return Lab(*np.ascontiguousarray(colors.transpose(3, 0, 1, 2)))
+
+
+def halved(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(B, H, W, 3) -> (B * H / 2, W / 2, 3), one picture below the other, as OpenCV takes them in one call."""
+    count, height, width = pictures.shape[:3]
     tall = np.ascontiguousarray(pictures).reshape(count * height, width, 3)
     small = cv2.resize(tall, (width // 2, count * height // 2), interpolation=cv2.INTER_AREA)
-    colors = _lab(np.asarray(small, np.uint8)).reshape(count, height // 2, width // 2, 3)
-    return Lab(*np.ascontiguousarray(colors.transpose(3, 0, 1, 2)))
+    return np.asarray(small, np.uint8)
 
 
 def _lab(colors: npt.NDArray[np.uint8]) -> Array:

@@ -26,7 +26,7 @@ from tagger.focus.background import (
     surface_distance,
 )
 from tagger.focus.parts import Parts, blurred, connected_parts, dilated, grown, shrunk, slope
-from tagger.focus.quality import expected_iou, mask_clues
+from tagger.focus.quality import PLAIN, SCENE, expected_iou, mask_clues
 from tagger.focus.scene import scene_masks
 
 Array: TypeAlias = npt.NDArray[np.floating]
@@ -92,11 +92,11 @@ def foreground_masks(pictures: npt.NDArray[np.uint8]) -> Foreground:
     if not len(pictures):
         return Foreground(np.zeros(pictures.shape[:3], np.float32), np.zeros(0, np.float32))
     ground, small, masks = plain_masks(pictures)
-    quality = expected_iou(mask_clues(small, *ground.clue_sources()))
+    quality = expected_iou(mask_clues(small, *ground.clue_sources()), PLAIN)
     rows = np.flatnonzero((quality < _SCENE_BELOW) & small.any(axis=(1, 2)))
     if len(rows):
         found = scene_masks(pictures[rows])
-        expected = expected_iou(mask_clues(found[:, ::2, ::2] >= 0.5, *ground.clue_sources(rows)), is_scene=True)
+        expected = expected_iou(mask_clues(found[:, ::2, ::2] >= 0.5, *ground.clue_sources(rows)), SCENE)
         better = expected > quality[rows]
         masks[rows[better]], quality[rows[better]] = found[better], expected[better]
     return Foreground(masks, quality)

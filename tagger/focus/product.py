@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tagger.focus.background import halved
 from tagger.focus.measures import upsample
 from tagger.focus.parts import grown, shrunk
 
@@ -53,9 +54,9 @@ def dominant_rgb(pictures: npt.NDArray[np.uint8], masks: Array) -> Array:
 
 def _half_lab(pictures: npt.NDArray[np.uint8]) -> Array:
     count, height, width = pictures.shape[:3]
-    tall = np.ascontiguousarray(pictures).reshape(count * height, width, 3)
-    small = cv2.resize(tall, (width // 2, count * height // 2), interpolation=cv2.INTER_AREA)
-    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32).reshape(count, height // 2, width // 2, 3)
+    lab = (
+        cv2.cvtColor(halved(pictures), cv2.COLOR_RGB2LAB).astype(np.float32).reshape(count, height // 2, width // 2, 3)
+    )
     lab[..., 0] *= _LIGHTNESS_WEIGHT
     return np.asarray(lab)
 

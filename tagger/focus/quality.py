@@ -20,14 +20,13 @@ _FAINT, _CLEAR = 4.0, 8.0
 """Distance from the background below which a product hardly shows, and above which a missed pixel is suspect."""
 _LEAST_NOISE = 0.05
 _AREA = 3
-_PLAIN = np.array([-2.9464, 2.9033, -0.1967, -4.6217, 3.8942, -0.0237, 0.4725, -2.8644, -0.0347, -6.3575])
-_SCENE = np.array([0.1701, -0.3347, -0.1199, 0.0, 2.2903, -0.6144, 1.0543, -3.6804, 0.0025, -1.9442])
+PLAIN = np.array([-2.9464, 2.9033, -0.1967, -4.6217, 3.8942, -0.0237, 0.4725, -2.8644, -0.0347, -6.3575])
+SCENE = np.array([0.1701, -0.3347, -0.1199, 0.0, 2.2903, -0.6144, 1.0543, -3.6804, 0.0025, -1.9442])
 """Intercept, then weights in the order of `mask_clues`: for masks from the border's color, and for GrabCut's."""
 
 
-def expected_iou(clues: Array, is_scene: bool = False) -> Array:
-    """(B, 9) of `mask_clues` -> (B,) float32 in [0, 1]; 0 for an empty mask. is_scene: the masks are GrabCut's."""
-    fitted = _SCENE if is_scene else _PLAIN
+def expected_iou(clues: Array, fitted: Array) -> Array:
+    """(B, 9) of `mask_clues` -> (B,) float32 in [0, 1]; 0 for an empty mask. fitted: PLAIN or SCENE."""
     expected = 1 / (1 + np.exp(-(fitted[0] + clues @ fitted[1:])))
     return np.where(clues[:, _AREA] > 0, expected, 0).astype(np.float32)
 
