@@ -34,7 +34,8 @@ from tagger.catalog.split import assign_roles
 from tagger.focus.mask import foreground_masks
 from tagger.model.bundle import NETWORK_FILES, find_bundle, load_network, read_info
 from tagger.model.classmap import evidence_map, fold_head, relevance
-from tagger.model.network import NetworkShape, build_network, network_with_weights, seed_cnn
+from tagger.model.network import build_network, seed_cnn
+from tagger.model.shape import NetworkShape
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits
 from tagger.picture.fit import Fit
@@ -110,10 +111,11 @@ def odd_pictures(data: Path) -> np.ndarray:
 def trained(weights: Path, pixels: np.ndarray, labels: np.ndarray) -> keras.Model:
     """A type network of SHAPE, half of the pictures mirrored; its weights are read where the file is there."""
     classes = int(labels.max()) + 1
-    if weights.exists():
-        return network_with_weights(weights.read_bytes(), classes, SHAPE)
     keras.utils.set_random_seed(0)
     network = build_network(seed_cnn(SHAPE), classes, SHAPE)
+    if weights.exists():
+        network.load_weights(weights)
+        return network
     model, steps = keras.Model(network.input, network.output["logits"]), len(labels) // BATCH
     rate = keras.optimizers.schedules.CosineDecay(RATE, steps * EPOCHS)
     model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))

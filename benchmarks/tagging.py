@@ -22,7 +22,8 @@ from tagger.focus.mask import foreground_masks
 from tagger.focus.product import product_masks
 from tagger.model.bundle import NETWORK_FILES, find_bundle, load_network, read_info
 from tagger.model.engine import TensorFlowEngine
-from tagger.model.network import NetworkShape, build_network, seed_cnn
+from tagger.model.network import build_network, seed_cnn
+from tagger.model.shape import NetworkShape
 from tagger.picture.decode import DecodeLimits, decode_photo
 from tagger.picture.fit import Fit
 from tagger.tag.predict import Tagger

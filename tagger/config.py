@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from tagger.errors import ConfigError
 
@@ -33,6 +33,12 @@ def _iso_text(value: object) -> object:
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _part_of_a_whole(shares: dict[int, float]) -> dict[int, float]:
+    if sum(shares.values()) >= 1:
+        raise ValueError("the shares must leave some epochs at full size")
+    return shares
 
 
 class _Section(BaseModel):
@@ -76,10 +82,10 @@ class TrainConfig(_Section):
     """The bundle's name under `models/`."""
     version: str | None = None
     """The bundle's version; null takes the time the training started."""
-    trunk: Literal["seed_cnn"] = "seed_cnn"
-    """The convolutional trunk."""
+    trunk: Literal["seed_cnn", "residual_cnn"] = "seed_cnn"
+    """The convolutional trunk: the customer's five blocks, or ten convolutions with shortcuts (docs/training.md)."""
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Factor on the trunk's filter counts (64, 128, 128, 256, 256)."""
+    """Factor on the trunk's filter counts (64, 128, 128, 256, 256; of `residual_cnn` 24, 48, 96, 192)."""
     head: tuple[Positive, ...] = ()
     """Sizes of linear Dense layers between pooling and the output; they fold into one matrix."""
     epochs_type: Positive = 20
@@ -89,17 +95,37 @@ class TrainConfig(_Section):
     batch_size: Positive = 64
     """Global batch, split by the workers."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
-    """Adam's step size at the given global batch."""
-    batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """How slowly BatchNorm's statistics follow; with few steps an epoch, 0.99 lags behind the weights."""
+    """Adam's step size."""
+    batch_scaling: Literal["none", "sqrt", "linear"] = "none"
+    """How the step size follows `batch_size`: not, by the root of batch / 64, or by batch / 64."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Course of the learning rate over the stage."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Steps in which the learning rate rises from 0, at most half of the stage."""
+    batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """How slowly BatchNorm's statistics follow; with few steps an epoch, 0.99 lags behind the weights."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Share of pooled features dropped in training."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled decay of the kernels (AdamW), a step, as a factor on the step size."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of every label that is spread evenly over all classes."""
+    class_balance: Share = 0.0
+    """How far the classes' frequencies are taken out of what is learned: 0 not, 1 all classes count alike."""
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Momentum of the weights' moving average, which is what is measured and kept; 0 keeps the weights themselves."""
+    sizes: Annotated[dict[Annotated[int, Field(ge=32, lt=128)], Share], AfterValidator(_part_of_a_whole)] = {}
+    """Course from small pictures to large: side in pixels -> share of the epochs, in order; the rest at full size."""
     flip: bool = False
     """Mirror half of the training pictures left to right."""
     shift: Annotated[float, Field(ge=0, le=0.25)] = 0.0
-    """Largest random crop and shift, as a share of the side."""
+    """Largest random move, as a share of the side."""
+    scale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest random zoom, in and out, as a share."""
+    rotate: Annotated[float, Field(ge=0, le=45)] = 0.0
+    """Largest random turn, in degrees."""
+    coarse: Share = 0.0
+    """Share of the training pictures that lose detail, as small photos have."""
     replace_background: Share = 0.0
     """Share of the training pictures that are shown before a drawn background, so that it cannot be learned."""
     transfer: bool = True
@@ -110,6 +136,8 @@ class TrainConfig(_Section):
     """Logical CPUs a worker reserves."""
     use_gpu: bool = False
     """Give each worker one GPU."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What layers compute in; auto is bfloat16 on GPUs that have it in hardware, else float32."""
     threads: Positive | None = None
     """TensorFlow threads a worker; null shares the node's cores among the workers."""
     seed: int = 0
@@ -118,8 +146,12 @@ class TrainConfig(_Section):
     """Use only this many labelled items (a trial run); null uses all."""
     max_failures: Annotated[int, Field(ge=0)] = 2
     """How many lost workers a stage survives by restoring its last checkpoint."""
+    cache: str = ""
+    """Where decoded pictures are kept for the next training, folder or s3://; empty means `<root>/cache`."""
+    save_every: Positive | None = None
+    """Pictures between checkpoints within an epoch, for long epochs; null saves after every epoch."""
     resume: str | None = None
-    """Run id of a stopped training to continue; null starts a fresh one."""
+    """Run id of a stopped training to continue, or `last`; null starts a fresh one."""
 
 
 class TagConfig(_Section):

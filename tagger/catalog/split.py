@@ -23,6 +23,8 @@ UNUSED = "unused"
 _BOUNDS_BY_SPLIT = {
     "train": (("fit", 0.85), ("select", 1.0)),
     "val": (("calibrate", 0.5), ("report", 1.0)),
+    # Their groups may be those of train items, so what lies beyond fit's bound stays out: it may resemble a select item.
+    "extra": (("fit", 0.85), (UNUSED, 1.0)),
 }
 # The proportions that a labels table with 82 % train and 18 % val ends up with.
 _BOUNDS_WITHOUT_SPLIT = (("fit", 0.70), ("select", 0.82), ("calibrate", 0.91), ("report", 1.0))
@@ -32,9 +34,11 @@ _SALT = "tagger role 1"
 def assign_roles(table: pd.DataFrame) -> pd.Series:
     """The role of each row of a labels table, as text on the table's index.
 
-    With a column `split`: train -> 85 % fit, 15 % select; val -> half calibrate, half report; others -> unused.
-    Without: 70 % fit, 12 % select, 9 % calibrate, 9 % report. Shares are of groups; without a column `group` each
-    image_key is its own. LabelsError where a group lies in two splits, for then near duplicates would be on both sides.
+    With a column `split`: train -> 85 % fit, 15 % select; val -> half calibrate, half report; extra (pictures of
+    another source, to learn from alone) -> 85 % fit, the rest unused; others -> unused. Without: 70 % fit, 12 % select,
+    9 % calibrate, 9 % report. Shares are of groups; without a column `group` each image_key is its own.
+    LabelsError where a group lies in two splits, for then near duplicates would be on both sides; train and extra may
+    share one.
     """
     groups = table["group"] if "group" in table else table["image_key"]
     shares = groups.map({group: hashed_share(group) for group in groups.unique()})
@@ -69,7 +73,7 @@ def _role_at(share: float, bounds: tuple[tuple[str, float], ...]) -> str:
 
 
 def _check_groups_whole(splits: pd.Series, groups: pd.Series) -> None:
-    counts = splits.groupby(groups, sort=False).nunique()
+    counts = splits.replace("extra", "train").groupby(groups, sort=False).nunique()
     torn = counts.index[counts > 1]
     if len(torn):
         found = ", ".join(sorted(splits[groups == torn[0]].unique()))

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tagger.focus.mask import foreground_masks
 from tagger.focus.parts import shrunk
 
 Array: TypeAlias = npt.NDArray[np.floating]
@@ -55,21 +54,18 @@ def blurred_backgrounds(pictures: Pixels, foreground: Array) -> Array:
     return np.array(parts, np.float32).reshape(pictures.shape)
 
 
-def with_drawn_backgrounds(pictures: Pixels, seeds: npt.NDArray[np.integer]) -> Pixels:
-    """Training pictures before drawn backgrounds, where the seed is not 0 and the mask is good enough to be believed.
+def with_drawn_backgrounds(pictures: Pixels, foreground: Array, seeds: npt.NDArray[np.integer]) -> Pixels:
+    """Training pictures before drawn backgrounds, where the seed is not 0 and there is a mask.
 
-    pictures: (B, H, W, 3); seeds: (B,), at least 0. Type and color stay true: only the background changes.
+    pictures: (B, H, W, 3). foreground: (B, H, W) in [0, 1], all zeros where the mask is not good enough to be believed
+    (BELIEVED_QUALITY). seeds: (B,), at least 0. Type and color stay true: only the background changes.
     """
-    chosen = np.flatnonzero(seeds)
-    if not len(chosen):
-        return pictures
-    found = foreground_masks(pictures[chosen])
-    chosen, masks = chosen[found.quality >= BELIEVED_QUALITY], found.masks[found.quality >= BELIEVED_QUALITY]
+    chosen = np.flatnonzero((seeds > 0) & foreground.any(axis=(1, 2)))
     if not len(chosen):
         return pictures
     drawn = np.stack([drawn_background(pictures.shape[1], np.random.default_rng(int(seeds[n]))) for n in chosen])
     result = pictures.copy()
-    result[chosen] = repainted(pictures[chosen], masks, drawn)
+    result[chosen] = repainted(pictures[chosen], foreground[chosen], drawn)
     return result
 
 

@@ -1,78 +1,105 @@
 """The network of both attributes: a convolutional trunk and a linear head, with the trunk's output in reach.
 
 The architecture is the customer's (five blocks Conv 3x3 ReLU BatchNorm, pooling after the first four; global average
-pooling, Dropout, BatchNorm, linear layers). The softmax is left to the loss and the calibration: the network returns
-logits, since the class maps are exact for them.
+pooling, Dropout, BatchNorm, linear layers), or another trunk under the same head. The softmax is left to the loss and
+the calibration: the network returns logits, since the class maps are exact for them.
 """
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from tagger.errors import BundleError
-
-INPUT_PX = 128
-"""Side of the square network input."""
+from tagger.model.shape import NetworkShape
 
 FILTERS = (64, 128, 128, 256, 256)
-"""Filters of the five blocks at width 1.0."""
+"""Filters of the five blocks of `seed_cnn` at width 1.0."""
+
+RESIDUAL_FILTERS = (24, 48, 96, 192)
+"""Filters of the stem and the three stages of `residual_cnn` at width 1.0."""
 
 TRUNK = "trunk"
 """Name of the trunk layer inside every network."""
 
-
-@dataclass(frozen=True)
-class NetworkShape:
-    """What determines a network's layers, apart from its class count."""
-
-    width: float = 1.0
-    head: tuple[int, ...] = ()
-    dropout: float = 0.25
-    batch_norm_momentum: float = 0.99
-    size_px: int = INPUT_PX
+Weights = list[npt.NDArray[np.float32]]
+Norm = type[keras.layers.BatchNormalization]
+PLAIN_NORM: Norm = keras.layers.BatchNormalization
 
 
-def seed_cnn(shape: NetworkShape) -> keras.Model:
-    """The customer's trunk: (B, size_px, size_px, 3) float32 in [0, 1] -> (B, size_px / 16, size_px / 16, K).
-
-    `shape.width` scales the filter counts; at 1.0 and 128 px the output is (B, 8, 8, 256). BatchNorm statistics are
-    synchronised between workers, without which every rank would end with statistics of its own.
-    """
-    inputs = keras.Input((shape.size_px, shape.size_px, 3))
-    x = inputs
-    for block, filters in enumerate(FILTERS):
-        x = keras.layers.Conv2D(max(1, round(filters * shape.width)), 3, padding="same", activation="relu")(x)
-        x = keras.layers.BatchNormalization(momentum=shape.batch_norm_momentum, synchronized=True)(x)
-        if block < len(FILTERS) - 1:
-            x = keras.layers.MaxPooling2D(2)(x)
-    return keras.Model(inputs, x, name=TRUNK)
-
-
-def build_network(trunk: keras.Model, classes: int, shape: NetworkShape) -> keras.Model:
+def build_network(trunk: keras.Model, classes: int, shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
     """Trunk plus linear head: (B, H, W, 3) uint8 -> {"features": (B, h, w, K), "logits": (B, classes)} float32.
 
     The head is global average pooling, Dropout, BatchNorm and linear layers only, so that it folds into one matrix
-    (`tagger.model.classmap.fold_head`).
+    (`tagger.model.classmap.fold_head`). BatchNorm statistics are synchronised between workers, without which every
+    rank would end with statistics of its own.
     """
     inputs = keras.Input((shape.size_px, shape.size_px, 3), dtype="uint8")
     features = trunk(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.GlobalAveragePooling2D(name="pool")(features)
     x = keras.layers.Dropout(shape.dropout, name="dropout")(x)
-    x = keras.layers.BatchNormalization(momentum=shape.batch_norm_momentum, synchronized=True, name="head_norm")(x)
+    x = norm(momentum=shape.batch_norm_momentum, synchronized=True, name="head_norm")(x)
     for number, units in enumerate(shape.head):
         x = keras.layers.Dense(units, name=f"head_dense_{number}")(x)
-    return keras.Model(inputs, {"features": features, "logits": keras.layers.Dense(classes, name="logits")(x)})
+    logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
+    return keras.Model(inputs, {"features": features, "logits": logits})
 
 
-def network_with_weights(weights: bytes, classes: int, shape: NetworkShape) -> keras.Model:
-    """The network of a shape with the weights of a `.weights.h5` file's bytes."""
-    network = build_network(seed_cnn(shape), classes, shape)
-    with tempfile.NamedTemporaryFile(suffix=".weights.h5") as file:
-        file.write(weights)
-        file.flush()
-        network.load_weights(file.name)
+def seed_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
+    """The customer's trunk: (B, size_px, size_px, 3) in [0, 1] -> (B, size_px / 16, size_px / 16, K).
+
+    `shape.width` scales the filter counts; at 1.0 and 128 px the output is (B, 8, 8, 256).
+    """
+    inputs = keras.Input((shape.size_px, shape.size_px, 3))
+    x = inputs
+    for block, filters in enumerate(FILTERS):
+        x = keras.layers.Conv2D(_scaled(filters, shape), 3, padding="same", activation="relu")(x)
+        x = norm(momentum=shape.batch_norm_momentum, synchronized=True)(x)
+        if block < len(FILTERS) - 1:
+            x = keras.layers.MaxPooling2D(2)(x)
+    return keras.Model(inputs, x, name=TRUNK)
+
+
+def residual_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
+    """Ten convolutions with shortcuts: (B, size_px, size_px, 3) in [0, 1] -> (B, size_px / 16, size_px / 16, K).
+
+    A stem at half the resolution, then three stages of one convolution and one residual block each; at width 1.0 and
+    128 px the output is (B, 8, 8, 192). Less work at full resolution pays for more depth below it.
+    Source: He et al. 2016, Deep Residual Learning.
+    """
+
+    def convolved(x: Any, filters: int, stride: int = 1) -> Any:
+        start = keras.initializers.HeNormal()
+        x = keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, kernel_initializer=start)(x)
+        return norm(momentum=shape.batch_norm_momentum, synchronized=True)(x)
+
+    def relu(x: Any) -> Any:
+        return keras.layers.ReLU()(x)
+
+    inputs = keras.Input((shape.size_px, shape.size_px, 3))
+    stem, *stages = (_scaled(filters, shape) for filters in RESIDUAL_FILTERS)
+    x = keras.layers.MaxPooling2D(2)(relu(convolved(inputs, stem, 2)))
+    for number, filters in enumerate(stages):
+        x = relu(convolved(x, filters, 2 if number else 1))
+        x = relu(keras.layers.Add()([x, convolved(relu(convolved(x, filters)), filters)]))
+    return keras.Model(inputs, x, name=TRUNK)
+
+
+def shaped_trunk(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
+    """The trunk that a shape names."""
+    return (residual_cnn if shape.trunk == "residual_cnn" else seed_cnn)(shape, norm)
+
+
+def _scaled(filters: int, shape: NetworkShape) -> int:
+    return max(1, round(filters * shape.width))
+
+
+def network_with_weights(weights: Weights, classes: int, shape: NetworkShape) -> keras.Model:
+    """The network of a shape with these weights, in the order of `get_weights`."""
+    network = build_network(shaped_trunk(shape), classes, shape)
+    network.set_weights(weights)
     return network
 
 

@@ -1,74 +1,34 @@
-"""Labelled pictures to batches for one worker.
+"""Training pictures to batches for one worker: shuffled, shared out, changed."""
 
-Pictures are decoded once per training into shards `work/<run_id>/pictures/<n>.npy` (uint8) under the root, and read
-through memory maps, so that a worker holds no more of them than the system's page cache does.
-"""
-
-import io
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from tagger.focus.repaint import with_drawn_backgrounds
-from tagger.picture.augment import Augmentation, changed, draw_changes
-from tagger.storage import LocalRoot, Root
+from tagger.picture.augment import Augmentation, changed, draw_changes, resized
+from tagger.train.pictures import Pictures, Pixels, Rows
 
-Pixels = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.integer]
-
-
-def save_shard(root: Root, name: str, pixels: Pixels) -> None:
-    """Write pictures (n, H, W, 3) uint8 as one immutable shard."""
-    buffer = io.BytesIO()
-    np.save(buffer, pixels)
-    root.write_bytes(f"{name}.npy", buffer.getvalue())
-
-
-class Pictures:
-    """All pictures of a training, addressed by row; shards stay on disk."""
-
-    def __init__(self, root: Root, shards: Sequence[str]) -> None:
-        self._shards = [_open_shard(root, name) for name in shards]
-        self._starts = np.cumsum([0] + [len(shard) for shard in self._shards])
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def take(self, rows: Rows) -> Pixels:
-        """Pictures at `rows`, in their order: (n, H, W, 3) uint8."""
-        shard_of = np.searchsorted(self._starts, rows, side="right") - 1
-        taken = np.empty((len(rows), *self._shards[0].shape[1:]), np.uint8)
-        for shard in np.unique(shard_of):
-            here = np.flatnonzero(shard_of == shard)
-            taken[here] = self._shards[shard][rows[here] - self._starts[shard]]
-        return taken
-
-
-def _open_shard(root: Root, name: str) -> Pixels:
-    key = f"{name}.npy"
-    if isinstance(root, LocalRoot):
-        return np.asarray(np.load(Path(root.uri, key), mmap_mode="r"))
-    with tempfile.NamedTemporaryFile(suffix=".npy") as file:
-        file.write(root.read_bytes(key))
-        file.flush()
-        # The map keeps the data reachable after the name is gone, so nothing is left behind.
-        return np.asarray(np.load(file.name, mmap_mode="r"))
+SHUFFLE_SHARDS = 128
+"""Shards that are shuffled together: 65,536 pictures, 3.2 GB on the worker's disk. Fewer are shuffled as a whole."""
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How one worker cuts its share out of every global batch."""
+    """How one worker cuts its share out of every global batch.
+
+    side: of the pictures that it makes, pixels. window: shards that are shuffled together.
+    """
 
     batch_size: int
     rank: int
     world: int
     seed: int
     augmentation: Augmentation
+    side: int
+    window: int = SHUFFLE_SHARDS
 
     @property
     def share(self) -> slice:
@@ -77,38 +37,76 @@ class BatchPlan:
         return slice(self.rank * size, (self.rank + 1) * size)
 
 
-def training_batches(
-    pictures: Pictures, rows: Rows, labels: Rows, plan: BatchPlan, epoch: int
-) -> Iterator[tuple[Pixels, Rows]]:
-    """One epoch of this worker's batches: (b, H, W, 3) uint8 and (b,) int.
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Global batches of an epoch; the last, smaller one is left out."""
+    return count // batch_size
 
-    All workers walk the same permutation, drawn from (seed, epoch), and the same changes, so no picture is seen twice
-    in an epoch and the global batches do not depend on the number of workers. The last, smaller batch is left out.
-    The next batch is made while the caller works on the present one.
+
+def training_batches(
+    pictures: Pictures, rows: Rows, labels: Rows, plan: BatchPlan, epoch: int, first_step: int = 0
+) -> Iterator[tuple[Pixels, Rows]]:
+    """One epoch of this worker's batches from `first_step` on: (b, side, side, 3) uint8 and (b,) int.
+
+    All workers walk the same order, drawn from (seed, epoch), and the same changes, drawn from (seed, epoch, step): no
+    picture is seen twice in an epoch, the global batches do not depend on the number of workers, and an epoch can be
+    entered at any step. The next batch is made while the caller works on the present one.
     """
-    order = np.random.default_rng([plan.seed, epoch]).permutation(len(rows))
-    steps = len(rows) // plan.batch_size
+    walk = shuffled(pictures.shard_of(rows), plan.window, np.random.default_rng([plan.seed, epoch]))
+    steps = steps_per_epoch(len(rows), plan.batch_size)
 
     def make(step: int) -> tuple[Pixels, Rows]:
-        chosen = order[step * plan.batch_size : (step + 1) * plan.batch_size]
+        chosen = walk.order[step * plan.batch_size : (step + 1) * plan.batch_size]
         changes = draw_changes(plan.batch_size, plan.augmentation, np.random.default_rng([plan.seed, epoch, step]))
         mine, own = chosen[plan.share], changes.part(plan.share)
-        return changed(with_drawn_backgrounds(pictures.take(rows[mine]), own.backgrounds), own), labels[mine]
+        taken = pictures.take(rows[mine])
+        if own.backgrounds.any():
+            taken = with_drawn_backgrounds(taken, pictures.masks(rows[mine]), own.backgrounds)
+        return changed(taken, own, plan.side), labels[mine]
 
-    if not steps:
+    if first_step >= steps:
         return
-    with ThreadPoolExecutor(1) as ahead:
-        upcoming = ahead.submit(make, 0)
-        for step in range(1, steps):
+    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(1) as reader:
+        upcoming = ahead.submit(make, first_step)
+        for step in range(first_step + 1, steps):
+            reader.submit(pictures.open, walk.next_shards(step * plan.batch_size))
             batch, upcoming = upcoming.result(), ahead.submit(make, step)
             yield batch
         yield upcoming.result()
 
 
+@dataclass(frozen=True)
+class Walk:
+    """The order of an epoch. order: (n,) places among the rows. starts: first place of every window in the order.
+    shards: the shards of every window."""
+
+    order: Rows
+    starts: Rows
+    shards: list[Rows]
+
+    def next_shards(self, place: int) -> Rows:
+        """What the window after the one at this place of the order needs, none after the last."""
+        window = int(np.searchsorted(self.starts, place, side="right"))
+        return self.shards[window] if window < len(self.shards) else np.array([], np.int64)
+
+
+def shuffled(shard_of: Rows, window: int, rng: np.random.Generator) -> Walk:
+    """All rows once, (n,) -> the order: shards in random order, `window` of them at a time shuffled together.
+
+    Only the pictures of two windows have to be at hand at any time, however many there are. shard_of: (n,) of each row.
+    """
+    shards = rng.permutation(np.unique(shard_of))
+    place = np.empty(shard_of.max(initial=-1) + 1, np.int64)
+    place[shards] = np.arange(len(shards)) // window
+    window_of = place[shard_of]
+    order = np.lexsort((rng.random(len(shard_of)), window_of))
+    windows = [shards[start : start + window] for start in range(0, len(shards), window)]
+    return Walk(order, np.searchsorted(window_of[order], np.arange(len(windows))), windows)
+
+
 def evaluation_batches(
     pictures: Pictures, rows: Rows, labels: Rows, plan: BatchPlan
 ) -> Iterator[tuple[Pixels, Rows, npt.NDArray[np.float32]]]:
-    """This worker's part of all rows in order, with weights: 0 marks rows repeated to fill the last batch.
+    """This worker's part of all rows in order, changed in size alone; weight 0 marks rows that fill the last batch.
 
     Every worker gets the same number of batches, which collective operations need.
     """
@@ -118,4 +116,5 @@ def evaluation_batches(
         mine = filled[start : start + plan.batch_size][plan.share]
         weight = (mine < len(rows)).astype(np.float32)
         chosen = np.minimum(mine, len(rows) - 1)
-        yield pictures.take(rows[chosen]), labels[chosen], weight
+        taken = pictures.take(rows[chosen])
+        yield np.stack([resized(picture, plan.side) for picture in taken]), labels[chosen], weight

@@ -1,8 +1,10 @@
-"""Labels and photos -> decoded picture shards and the items' table, once per training.
+"""Labels and photos -> decoded picture shards and the items' table.
 
-One row of the Ray dataset is one shard of photos, so that a shard is decoded whole, by one task, in one atomic write.
+One row of the Ray dataset is one shard of photos, so that a shard is decoded whole, by one task, in one atomic write. A
+shard is named by the photos in it and how they are fitted: a training that meets the same photos again finds it there.
 """
 
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -21,32 +23,40 @@ from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
 from tagger.storage import Root, open_root
-from tagger.train.feed import save_shard
+from tagger.train.pictures import Pictures, Shard, believed_masks, save_masks, save_shard
 
 logger = logging.getLogger(__name__)
 
 SHARD_SIZE = 512
+_FORMAT = 1
+"""Of the shards; raise it where the same photos would give other pixels or masks."""
 _DOWNLOADS = 8
 _MOST_REJECTED = 0.1
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What one decode task needs; travels as plain values."""
+    """What one decode task needs; travels as plain values. with_masks: keep the pictures' foreground masks too."""
 
-    name: str
     keys: tuple[str, ...]
     etags: tuple[str, ...]
     images_uri: str
     pictures_uri: str
     fit: Fit
+    with_masks: bool
+
+    @property
+    def name(self) -> str:
+        """The same for the same photos, fitted in the same way."""
+        content = json.dumps([_FORMAT, self.fit.policy, self.fit.size_px, self.images_uri, self.keys, self.etags])
+        return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class PreparedItems:
     """table: image_key, type, color, group, role and `row`, the picture's place in `shards`."""
 
-    shards: tuple[str, ...]
+    shards: tuple[Shard, ...]
     table: pd.DataFrame
     labels: Labels
 
@@ -57,22 +67,31 @@ class PreparedItems:
         return self.table["row"].to_numpy()[chosen], labels, self.table["group"].to_numpy()[chosen]
 
 
-def shard_tasks(labels: Labels, etags: Mapping[str, str], images_uri: str, pictures: Root, fit: Fit) -> list[ShardTask]:
-    """The labelled photos, cut into shards in the labels' order."""
+def shard_tasks(
+    labels: Labels, etags: Mapping[str, str], images_uri: str, pictures: Root, fit: Fit, with_masks: bool
+) -> list[ShardTask]:
+    """The labelled photos, cut into shards in the labels' order: photos that are added at the end leave the others."""
     keys = labels.table["image_key"].tolist()
     starts = range(0, len(keys), SHARD_SIZE)
-    cuts = [keys[start : start + SHARD_SIZE] for start in starts]
-    return [
-        ShardTask(f"{number:05d}", tuple(cut), tuple(etags[key] for key in cut), images_uri, pictures.uri, fit)
-        for number, cut in enumerate(cuts)
-    ]
+    cuts = [tuple(keys[start : start + SHARD_SIZE]) for start in starts]
+    return [ShardTask(cut, tuple(etags[key] for key in cut), images_uri, pictures.uri, fit, with_masks) for cut in cuts]
 
 
 def decode_shard(task: ShardTask) -> dict[str, Any]:
-    """Decode one shard, write its pictures, and say which photos were rejected. A shard that is there is not redone."""
+    """Decode one shard, write its pictures, and say which photos were rejected. What is there is not made again."""
     pictures = open_root(task.pictures_uri)
-    if pictures.exists(f"{task.name}.json"):
-        return dict(json.loads(pictures.read_bytes(f"{task.name}.json")))
+    facts = f"{task.name}.json"
+    if not pictures.exists(facts):
+        pictures.write_bytes(facts, json.dumps(_decode(task, pictures)).encode())
+    summary = dict(json.loads(pictures.read_bytes(facts)))
+    if task.with_masks and not pictures.exists(f"{task.name}.masks.json"):
+        whole = Pictures(pictures, [Shard(task.name, summary["count"])]).take(np.arange(summary["count"]))
+        save_masks(pictures, task.name, believed_masks(whole))
+        pictures.write_bytes(f"{task.name}.masks.json", b"{}")
+    return summary
+
+
+def _decode(task: ShardTask, pictures: Root) -> dict[str, Any]:
     with DecodeChildren(1, task.fit, DecodeLimits()) as children:
         answers = list(_decoded(task, children))
     good = [answer.pixels for answer in answers if isinstance(answer, DecodedPhoto)]
@@ -82,9 +101,7 @@ def decode_shard(task: ShardTask) -> dict[str, Any]:
     rejected = {
         key: answer.reason for key, answer in zip(task.keys, answers, strict=True) if isinstance(answer, Reject)
     }
-    summary = {"shard": task.name, "photos": len(answers), "rejected": rejected}
-    pictures.write_bytes(f"{task.name}.json", json.dumps(summary).encode())
-    return summary
+    return {"shard": task.name, "count": len(good), "rejected": rejected}
 
 
 def _decoded(task: ShardTask, children: DecodeChildren) -> Iterator[DecodedPhoto | Reject]:
@@ -102,7 +119,10 @@ def _decoded(task: ShardTask, children: DecodeChildren) -> Iterator[DecodedPhoto
 
 
 def join_items(labels: Labels, roles: pd.Series, summaries: list[dict[str, Any]]) -> PreparedItems:
-    """The items whose picture was decoded. LabelsError where more than a tenth of the photos were rejected."""
+    """The items whose picture was decoded. summaries: of the shards, in the labels' order.
+
+    LabelsError where more than a tenth of the photos were rejected.
+    """
     rejected = {key: reason for summary in summaries for key, reason in summary["rejected"].items()}
     reasons = dict(Counter(rejected.values()))
     if len(rejected) > _MOST_REJECTED * len(labels):
@@ -118,5 +138,5 @@ def join_items(labels: Labels, roles: pd.Series, summaries: list[dict[str, Any]]
     if "group" not in table:
         table = table.assign(group=table["image_key"])
     table = table[~table["image_key"].isin(list(rejected))].reset_index(drop=True)
-    shards = tuple(summary["shard"] for summary in sorted(summaries, key=lambda summary: summary["shard"]))
+    shards = tuple(Shard(summary["shard"], summary["count"]) for summary in summaries)
     return PreparedItems(shards, table.assign(row=np.arange(len(table))), labels)

@@ -17,7 +17,7 @@ import ray.train
 
 from tagger import __version__
 from tagger.catalog.labels import Labels, check_images, labels_place, read_label_space, read_labels
-from tagger.catalog.split import ROLES, assign_roles, check_roles
+from tagger.catalog.split import ROLES, UNUSED, assign_roles, check_roles
 from tagger.config import Config
 from tagger.errors import BadInput, ConfigError, GateRefused
 from tagger.evaluation.card import model_card
@@ -25,9 +25,11 @@ from tagger.evaluation.fitting import Fitted, LabelledRows, fit_bundle
 from tagger.model.bundle import BundleInfo, promote, save_bundle
 from tagger.picture.fit import Fit
 from tagger.storage import Root, open_root
-from tagger.train.feed import Pictures
+from tagger.train.checkpoint import unpack_weights
+from tagger.train.pictures import Pictures
 from tagger.train.prepare import PreparedItems, ShardTask, decode_shard, join_items, shard_tasks
-from tagger.train.stage import StageItems, StagePlan, train_stage
+from tagger.train.recipe import network_shape, stage_plan
+from tagger.train.stage import StageItems, train_stage
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +51,13 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     """
     root = open_root(config.root)
     run_id = _run_id(config, root)
-    items = prepare_items(config, labels, root.child("work", run_id, "pictures"))
+    pictures = open_root(config.train.cache or f"{root.uri}/cache").child("pictures")
+    items = prepare_items(config, labels, pictures)
     _check_batch(config, items)
     history: list[dict[str, Any]] = []
     for stage in ("type", "color"):
-        history += _stage(stage, config, run_id, items)
-    fitted, networks = _fit(config, run_id, items, history)
+        history += _stage(stage, config, run_id, pictures, items)
+    fitted, networks = _fit(config, run_id, pictures, items, history)
     return _publish(config, root, fitted, networks, history)
 
 
@@ -67,7 +70,10 @@ def prepare_items(config: Config, labels: Labels, pictures: Root) -> PreparedIte
     roles = assign_roles(labels.table)
     check_roles(roles)
     logger.info("%d labelled items: %s", len(labels), roles.value_counts().to_dict())
-    tasks = shard_tasks(labels, etags, images.uri, pictures, Fit(config.catalog.fit))
+    used = (roles != UNUSED).to_numpy()
+    labels, roles = Labels(labels.table[used].reset_index(drop=True), labels.space), roles[used].reset_index(drop=True)
+    with_masks = config.train.replace_background > 0
+    tasks = shard_tasks(labels, etags, images.uri, pictures, Fit(config.catalog.fit), with_masks)
     return join_items(labels, roles, _decode(tasks))
 
 
@@ -94,11 +100,12 @@ def _decode(tasks: list[ShardTask]) -> list[dict[str, Any]]:
     """All shards through Ray Data, one row a shard."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     rows = ray.data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
-    summaries: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Any]] = {}
     for row in rows.map(_decode_row, num_cpus=1).iter_rows():
-        summaries.append(json.loads(row["summary"]))
-        logger.info("decoded %d of %d shards of photos", len(summaries), len(tasks))
-    return summaries
+        summary = json.loads(row["summary"])
+        found[summary["shard"]] = summary
+        logger.info("decoded %d of %d shards of photos", len(found), len(tasks))
+    return [found[task.name] for task in tasks]
 
 
 def _decode_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -114,19 +121,30 @@ def _run_id(config: Config, root: Root) -> str:
         root.write_bytes(f"work/{run_id}/train.json", json.dumps({"digest": digest}).encode())
         logger.info("training run %s under %s", run_id, root.uri)
         return run_id
-    run_id = config.train.resume
+    run_id = _last_run(root) if config.train.resume == "last" else config.train.resume
     try:
         found = json.loads(root.read_bytes(f"work/{run_id}/train.json"))["digest"]
     except FileNotFoundError as error:
         raise BadInput(f"There is no stopped training '{run_id}' under {root.uri}/work.") from error
     if found != digest:
         raise ConfigError(f"train.resume: the settings differ from those that {run_id} was started with. Start afresh.")
+    if root.exists(f"work/{run_id}/published.json"):
+        raise BadInput(f"The training {run_id} is finished. Leave out --resume to start a fresh one.")
+    logger.info("training run %s under %s goes on", run_id, root.uri)
     return run_id
+
+
+def _last_run(root: Root) -> str:
+    """The training that was started last; their names sort by time."""
+    started = [found.key for found in root.list_objects("work/train-") if found.key.endswith("/train.json")]
+    if not started:
+        raise BadInput(f"There is no stopped training under {root.uri}/work.")
+    return max(started).split("/")[1]
 
 
 def _digest(config: Config) -> str:
     """Of the settings that determine the weights; how many workers may change on resuming, what they learn may not."""
-    free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures"}
+    free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures", "save_every", "cache"}
     settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train"})
     settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -142,33 +160,14 @@ def _check_batch(config: Config, items: PreparedItems) -> None:
         raise ConfigError(f"train.batch_size = {train.batch_size} is more than the {count} items to fit on. Lower it.")
 
 
-def _stage(stage: str, config: Config, run_id: str, items: PreparedItems) -> list[dict[str, Any]]:
+def _stage(stage: str, config: Config, run_id: str, pictures: Root, items: PreparedItems) -> list[dict[str, Any]]:
     """Train one stage, or take its result where an earlier start of this run finished it; returns its history."""
-    train, space = config.train, items.labels.space
-    transfer = ("type.weights.h5", len(space.types))
-    plan = StagePlan(
-        stage=stage,
-        root_uri=open_root(config.root).uri,
-        run_id=run_id,
-        classes=len(space.classes(stage)),
-        width=train.width,
-        head=train.head,
-        dropout=train.dropout,
-        batch_norm_momentum=train.batch_norm_momentum,
-        epochs=train.epochs_type if stage == "type" else train.epochs_color,
-        batch_size=train.batch_size,
-        learning_rate=train.learning_rate,
-        schedule=train.schedule,
-        flip=train.flip,
-        shift=train.shift,
-        background=train.replace_background,
-        seed=train.seed,
-        threads=train.threads,
-        transfer_from=transfer if stage == "color" and train.transfer else None,
-    )
+    space = items.labels.space
+    classes = {name: len(space.classes(name)) for name in ("type", "color")}
+    plan = stage_plan(stage, config, run_id, pictures, classes)
     if not plan.work.exists(f"{stage}.json"):
-        result = train_stage(plan, _stage_items(stage, items), _scaling(config), train.max_failures)
-        plan.work.write_bytes(f"{stage}.weights.h5", result.weights)
+        result = train_stage(plan, _stage_items(stage, items), _scaling(config), config.train.max_failures)
+        plan.work.write_bytes(f"{stage}.npz", result.weights)
         plan.work.write_bytes(f"{stage}.json", json.dumps(result.history).encode())
     return list(json.loads(plan.work.read_bytes(f"{stage}.json")))
 
@@ -186,17 +185,17 @@ def _scaling(config: Config) -> ray.train.ScalingConfig:
 
 
 def _fit(
-    config: Config, run_id: str, items: PreparedItems, history: list[dict[str, Any]]
+    config: Config, run_id: str, pictures: Root, items: PreparedItems, history: list[dict[str, Any]]
 ) -> tuple[Fitted, dict[str, Any]]:
     # Keras takes seconds and 600 MB to import: not before the workers are done.
-    from tagger.model.network import NetworkShape, network_with_weights
+    from tagger.model.network import network_with_weights
 
     work, space = open_root(config.root).child("work", run_id), items.labels.space
-    train = config.train
-    shape = NetworkShape(train.width, train.head, train.dropout, train.batch_norm_momentum)
+    shape = network_shape(config.train)
     classes = {name: space.classes(name) for name in ("type", "color")}
     networks = {
-        name: network_with_weights(work.read_bytes(f"{name}.weights.h5"), len(classes[name]), shape) for name in classes
+        name: network_with_weights(unpack_weights(work.read_bytes(f"{name}.npz")), len(classes[name]), shape)
+        for name in classes
     }
     draft = BundleInfo(
         name=config.train.name,
@@ -215,7 +214,7 @@ def _fit(
     )
     roles = {role: LabelledRows(*items.of_role(role)) for role in ROLES}
     logger.info("calibrating and measuring the bundle")
-    take = Pictures(work.child("pictures"), items.shards).take
+    take = Pictures(pictures, items.shards).take
     fitted = fit_bundle(draft, networks, take, roles, config.review, config.focus)
     return fitted, networks
 
@@ -253,5 +252,6 @@ def _publish(
             f"below evaluate.min_type_accuracy = {needed}."
         )
     promote(models, fitted.info.version)
+    root.write_bytes(f"work/{fitted.info.provenance['run_id']}/published.json", b"{}")
     logger.info("promoted %s", bundle.uri)
     return TrainingSummary(bundle.uri, fitted, history)

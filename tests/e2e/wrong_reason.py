@@ -26,10 +26,12 @@ from tagger import __version__
 from tagger.config import FocusConfig
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import BundleInfo
+from tagger.model.shape import INPUT_PX, NetworkShape
 from tagger.picture.augment import Augmentation
 from tagger.storage import open_root
 from tagger.tag.predict import Tagger
-from tagger.train.feed import BatchPlan, Pictures, save_shard, training_batches
+from tagger.train.feed import BatchPlan, training_batches
+from tagger.train.pictures import Pictures, Shard, believed_masks, save_masks, save_shard
 from tests.e2e.wrong_reason_pictures import COLORS, TYPES, Labelled, composites, story
 
 if TYPE_CHECKING:
@@ -85,15 +87,17 @@ class Answers:
 
 def trained(pictures: Labelled, course: Course, seed: int, focus: FocusConfig) -> Tagger:
     """Type from random weights, color from type's trunk, both fed as the product feeds its networks."""
-    from tagger.model.network import NetworkShape, build_network, seed_cnn
+    from tagger.model.network import build_network, seed_cnn
     from tagger.model.transfer import transfer_trunk
 
     shape = NetworkShape(_WIDTH, batch_norm_momentum=0.9)
     networks = {name: build_network(seed_cnn(shape), len(of), shape) for name, of in classes().items()}
     with tempfile.TemporaryDirectory() as folder:
         save_shard(open_root(folder), "pictures", pictures.pixels)
-        shards = Pictures(open_root(folder), ["pictures"])
-        plan = BatchPlan(_BATCH, 0, 1, seed, Augmentation(True, 0.06, course.background))
+        save_masks(open_root(folder), "pictures", believed_masks(pictures.pixels))
+        shards = Pictures(open_root(folder), [Shard("pictures", len(pictures.pixels))])
+        changes = Augmentation(flip=True, shift=0.06, background=course.background)
+        plan = BatchPlan(_BATCH, 0, 1, seed, changes, INPUT_PX)
         _fit(networks["type"], shards, pictures.type, plan, course.epochs_type)
         transfer_trunk(networks["type"], networks["color"])
         _fit(networks["color"], shards, pictures.color, plan, course.epochs_color)

@@ -35,6 +35,7 @@ ALLOWED = {
     "storage": Allowed({"errors"}, {"boto3", "botocore", "fsspec", "pyarrow"}),
     # 2: the core rooms never import each other
     "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
+    "picture.augment": Allowed(BASE, {"numpy", "cv2"}),
     "model": Allowed(BASE, {*NUMBERS, "keras", "tensorflow"}),
     "model.bundle": Allowed({*BASE, "storage"}, {"keras"}),
     "focus": Allowed(BASE, {*NUMBERS, "cv2"}),

@@ -41,6 +41,17 @@ def test_the_labels_own_split_is_respected():
     assert counts["test"].to_dict() == {UNUSED: 1.0}
 
 
+def test_extra_items_are_for_fitting_alone_and_never_resemble_a_select_item():
+    groups = [str(i) for i in range(2000)]
+    items = pd.DataFrame({"group": groups * 2, "split": ["train"] * 2000 + ["extra"] * 2000}).assign(
+        image_key=range(4000)
+    )
+    roles = assign_roles(items)
+    assert set(roles[2000:]) == {"fit", UNUSED}
+    ordinary, extra = roles[:2000].reset_index(drop=True), roles[2000:].reset_index(drop=True)
+    assert (ordinary[extra == "fit"] == "fit").all() and (extra[ordinary == "fit"] == "fit").all()
+
+
 def test_without_a_split_the_hash_decides():
     shares = assign_roles(pd.DataFrame({"image_key": [str(i) for i in range(5000)]})).value_counts(normalize=True)
     assert shares.to_dict() == pytest.approx({"fit": 0.70, "select": 0.12, "calibrate": 0.09, "report": 0.09}, abs=0.02)

@@ -76,15 +76,17 @@ def test_the_blur_takes_detail_away():
 
 def test_training_pictures_with_a_seed_keep_their_product_alone():
     before = pictures(WHITE, WHITE, WHITE)
-    after = with_drawn_backgrounds(before, np.array([0, 7, 8]))
+    after = with_drawn_backgrounds(before, masks(3), np.array([0, 7, 8]))
     np.testing.assert_array_equal(after[0], before[0])
     assert (np.abs(after[1:, INSIDE].astype(int) - RED) <= 2).all()
     assert not np.array_equal(after[1], after[2]) and (after[1][OUTSIDE] != 255).any()
 
 
-def test_a_picture_that_is_all_background_is_left_alone():
-    before = np.full((1, SIDE, SIDE, 3), 200, np.uint8)
-    np.testing.assert_array_equal(with_drawn_backgrounds(before, np.array([5])), before)
+def test_a_picture_without_a_mask_is_left_alone():
+    before = pictures(WHITE, WHITE)
+    after = with_drawn_backgrounds(before, np.stack([np.zeros_like(BOX), BOX]).astype(np.float32), np.array([5, 5]))
+    np.testing.assert_array_equal(after[0], before[0])
+    assert not np.array_equal(after[1], before[1])
 
 
 def test_the_same_seed_draws_the_same_background():

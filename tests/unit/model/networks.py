@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tagger.model.network import NetworkShape, build_network, seed_cnn
+from tagger.model.network import build_network, seed_cnn
+from tagger.model.shape import NetworkShape
 
 WIDTH = 0.05
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tagger.model.network import TRUNK, NetworkShape, build_network, seed_cnn
+from tagger.model.network import TRUNK, build_network, seed_cnn
+from tagger.model.shape import NetworkShape
 from tagger.model.transfer import transfer_trunk
 from tests.unit.model.networks import WIDTH, answers, random_pixels, tiny_network
 

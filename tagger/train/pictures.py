@@ -1,0 +1,114 @@
+"""Decoded training pictures on disk: shards of uint8 pixels and their foreground masks, read through memory maps.
+
+A shard is immutable and named by what is in it, so that trainings share it. A worker holds no more of it in memory than
+the system's page cache does. One picture takes 48 KiB and, where masks are kept, 2 KiB more.
+"""
+
+import io
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tagger.focus.mask import foreground_masks
+from tagger.focus.repaint import BELIEVED_QUALITY
+from tagger.storage import LocalRoot, Root
+
+Pixels = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.integer]
+
+_MASKS = ".masks"
+_MASK_BATCH = 64
+
+
+def save_shard(root: Root, name: str, pixels: Pixels) -> None:
+    """Write pictures (n, H, W, 3) uint8 as one immutable shard."""
+    root.write_bytes(f"{name}.npy", _npy(pixels))
+
+
+def save_masks(root: Root, name: str, masks: npt.NDArray[np.bool_]) -> None:
+    """Write the masks (n, H, W) of a shard's pictures; one that is all False says that there is none to believe."""
+    root.write_bytes(f"{name}{_MASKS}.npy", _npy(np.packbits(masks, axis=2)))
+
+
+def believed_masks(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """Foreground of pictures (n, H, W, 3) -> (n, H, W), all False where the mask is not good enough to repaint with."""
+    masks = np.zeros(pixels.shape[:3], np.bool_)
+    for start in range(0, len(pixels), _MASK_BATCH):
+        part = slice(start, start + _MASK_BATCH)
+        found = foreground_masks(pixels[part])
+        masks[part] = (found.masks >= 0.5) & (found.quality >= BELIEVED_QUALITY)[:, None, None]
+    return masks
+
+
+def _npy(array: npt.NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard's name below its root, and how many pictures it holds."""
+
+    name: str
+    count: int
+
+
+class Pictures:
+    """All pictures of a training, addressed by row. At most `most_open` shards are held open (None: all).
+
+    On this disk that costs nothing. A shard that is elsewhere is copied to an unnamed temporary file when it is first
+    needed, and the copy is gone when the shard is closed.
+    """
+
+    def __init__(self, root: Root, shards: Sequence[Shard], most_open: int | None = None) -> None:
+        self._names = [shard.name for shard in shards]
+        self._open = lru_cache(most_open)(partial(_open_shard, root))
+        self.starts = np.cumsum([0] + [shard.count for shard in shards])
+        """(shards + 1,): the first row of every shard, and the number of rows."""
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def shard_of(self, rows: Rows) -> Rows:
+        """The number of the shard that holds each row."""
+        return np.searchsorted(self.starts, rows, side="right") - 1
+
+    def open(self, shards: Iterable[int]) -> None:
+        """Have the pixels of these shards at hand before they are asked for."""
+        for shard in shards:
+            self._open(self._names[shard])
+
+    def take(self, rows: Rows) -> Pixels:
+        """Pictures at `rows`, in their order: (n, H, W, 3) uint8."""
+        return self._gathered(rows, "")
+
+    def masks(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Foreground of the pictures at `rows`: (n, H, W) float32, 0 or 1; all zeros where there is none to believe."""
+        return np.unpackbits(self._gathered(rows, _MASKS), axis=2).astype(np.float32)
+
+    def _gathered(self, rows: Rows, kind: str) -> Pixels:
+        shard_of = self.shard_of(rows)
+        parts = {shard: self._open(f"{self._names[shard]}{kind}") for shard in np.unique(shard_of)}
+        any_part = next(iter(parts.values())) if parts else self._open(f"{self._names[0]}{kind}")
+        taken = np.empty((len(rows), *any_part.shape[1:]), np.uint8)
+        for shard, pixels in parts.items():
+            here = np.flatnonzero(shard_of == shard)
+            taken[here] = pixels[rows[here] - self.starts[shard]]
+        return taken
+
+
+def _open_shard(root: Root, name: str) -> Pixels:
+    key = f"{name}.npy"
+    if isinstance(root, LocalRoot):
+        return np.asarray(np.load(Path(root.uri, key), mmap_mode="r"))
+    with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+        file.write(root.read_bytes(key))
+        file.flush()
+        # The map keeps the data reachable after the name is gone, so nothing is left behind.
+        return np.asarray(np.load(file.name, mmap_mode="r"))
