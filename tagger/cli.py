@@ -46,6 +46,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(review_app, name="review")
 
 _VERSIONS_HELP = "Folder of versions to write into; else the one that holds the old version."
+_RESUME_HELP = "Continue a stopped training: its run id, or `last`. Same as train.resume=RUN."
 _SHEET_HELP = "A contact sheet instead of one photo."
 _OUT_HELP = "The picture to write; else explained.png or sheet-NAME.png."
 
@@ -57,9 +58,11 @@ def train(
     root: RootOption = None,
     images: ImagesOption = None,
     labels: LabelsOption = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN|last", help=_RESUME_HELP)] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train both networks on the labels and promote their bundle."""
+    arguments = [*(arguments or []), *([f"train.resume={resume}"] if resume else [])]
     loaded = configured(config, arguments, verbose, root=root, images=images, labels=labels)
     from tagger.cluster import connected
     from tagger.train import sequence

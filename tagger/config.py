@@ -152,6 +152,11 @@ class TrainConfig(_Section):
     """Pictures between checkpoints within an epoch, for long epochs; null saves after every epoch."""
     resume: str | None = None
     """Run id of a stopped training to continue, or `last`; null starts a fresh one."""
+    """Run id of a stopped training to continue; null starts a fresh one."""
+    tensorboard: str | None = None
+    """Local folder or s3://bucket/prefix for TensorBoard's event files; null writes none."""
+    mlflow: str | None = None
+    """MLflow's tracking URI: a local folder, http(s)://HOST or sqlite:///FILE; null records no run there."""
 
 
 class TagConfig(_Section):

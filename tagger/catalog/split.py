@@ -23,7 +23,7 @@ UNUSED = "unused"
 _BOUNDS_BY_SPLIT = {
     "train": (("fit", 0.85), ("select", 1.0)),
     "val": (("calibrate", 0.5), ("report", 1.0)),
-    # Their groups may be those of train items, so what lies beyond fit's bound stays out: it may resemble a select item.
+    # Near duplicates of train items, maybe: what lies beyond fit's bound stays out, for it may resemble a select item.
     "extra": (("fit", 0.85), (UNUSED, 1.0)),
 }
 # The proportions that a labels table with 82 % train and 18 % val ends up with.

@@ -29,7 +29,9 @@ from tagger.train.checkpoint import unpack_weights
 from tagger.train.pictures import Pictures
 from tagger.train.prepare import PreparedItems, ShardTask, decode_shard, join_items, shard_tasks
 from tagger.train.recipe import network_shape, stage_plan
+from tagger.train.record import TrainingFacts
 from tagger.train.stage import StageItems, train_stage
+from tagger.train.tracking import Tracker, open_sinks
 
 logger = logging.getLogger(__name__)
 
@@ -49,16 +51,20 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     Raises LabelsError where photos are missing, ConfigError where the settings do not fit, ClusterUnavailable where the
     workers were lost, GateRefused where the bundle is written but not good enough to serve.
     """
-    root = open_root(config.root)
+    root, sinks = open_root(config.root), open_sinks(config.train)
     run_id = _run_id(config, root)
     pictures = open_root(config.train.cache or f"{root.uri}/cache").child("pictures")
     items = prepare_items(config, labels, pictures)
     _check_batch(config, items)
+    facts = _facts(config, run_id, items)
     history: list[dict[str, Any]] = []
-    for stage in ("type", "color"):
-        history += _stage(stage, config, run_id, pictures, items)
-    fitted, networks = _fit(config, run_id, pictures, items, history)
-    return _publish(config, root, fitted, networks, history)
+    with Tracker(sinks, facts) as tracker:
+        for stage in ("type", "color"):
+            history += _stage(stage, config, run_id, pictures, items)
+            tracker.epochs(history)
+        fitted, networks = _fit(config, facts, pictures, items, history)
+        tracker.finished({f"{name}_accuracy": result.accuracy for name, result in fitted.evaluations.items()})
+        return _publish(config, root, fitted, networks, history)
 
 
 def prepare_items(config: Config, labels: Labels, pictures: Root) -> PreparedItems:
@@ -145,6 +151,7 @@ def _last_run(root: Root) -> str:
 def _digest(config: Config) -> str:
     """Of the settings that determine the weights; how many workers may change on resuming, what they learn may not."""
     free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures", "save_every", "cache"}
+    free |= {"tensorboard", "mlflow"}
     settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train"})
     settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -185,12 +192,12 @@ def _scaling(config: Config) -> ray.train.ScalingConfig:
 
 
 def _fit(
-    config: Config, run_id: str, pictures: Root, items: PreparedItems, history: list[dict[str, Any]]
+    config: Config, facts: TrainingFacts, pictures: Root, items: PreparedItems, history: list[dict[str, Any]]
 ) -> tuple[Fitted, dict[str, Any]]:
     # Keras takes seconds and 600 MB to import: not before the workers are done.
     from tagger.model.network import network_with_weights
 
-    work, space = open_root(config.root).child("work", run_id), items.labels.space
+    work, space = open_root(config.root).child("work", facts.run_id), items.labels.space
     shape = network_shape(config.train)
     classes = {name: space.classes(name) for name in ("type", "color")}
     networks = {
@@ -199,7 +206,7 @@ def _fit(
     }
     draft = BundleInfo(
         name=config.train.name,
-        version=config.train.version or run_id.removeprefix("train-"),
+        version=config.train.version or facts.run_id.removeprefix("train-"),
         classes=classes,
         temperatures={"type": 1.0, "color": 1.0},
         width=config.train.width,
@@ -210,7 +217,7 @@ def _fit(
         color_reference={},
         scope_reference={},
         metrics={},
-        provenance=_provenance(config, run_id, items, history),
+        provenance=_provenance(facts, history),
     )
     roles = {role: LabelledRows(*items.of_role(role)) for role in ROLES}
     logger.info("calibrating and measuring the bundle")
@@ -219,18 +226,29 @@ def _fit(
     return fitted, networks
 
 
-def _provenance(config: Config, run_id: str, items: PreparedItems, history: list[dict[str, Any]]) -> dict[str, Any]:
+def _facts(config: Config, run_id: str, items: PreparedItems) -> TrainingFacts:
+    """What is recorded of a training before it begins."""
+    return TrainingFacts(
+        run_id=run_id,
+        config=config.model_dump(mode="json", include={"catalog", "train", "focus", "review"}),
+        code_version=__version__,
+        data_digest=hashlib.sha256(items.table.to_csv(index=False).encode()).hexdigest(),
+        items={str(role): int(count) for role, count in items.table["role"].value_counts().items()},
+    )
+
+
+def _provenance(facts: TrainingFacts, history: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "run_id": run_id,
+        "run_id": facts.run_id,
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "code_version": __version__,
+        "code_version": facts.code_version,
         "libraries": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("keras", "numpy", "ray")},
         },
-        "items": {str(role): int(count) for role, count in items.table["role"].value_counts().items()},
-        "labels_digest": hashlib.sha256(items.table.to_csv(index=False).encode()).hexdigest(),
-        "config": config.model_dump(mode="json", include={"catalog", "train", "focus", "review"}),
+        "items": facts.items,
+        "labels_digest": facts.data_digest,
+        "config": facts.config,
         "history": history,
     }
 

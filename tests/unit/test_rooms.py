@@ -47,6 +47,10 @@ ALLOWED = {
     # 4
     "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),
     "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
+    "train.tracking": Allowed(BASE, set()),
+    "train.record": Allowed(set(), set()),
+    "train.event_files": Allowed({"errors", "storage"}, {"tensorflow"}),
+    "train.mlflow_run": Allowed({"errors"}, {"mlflow"}),
     "train.sequence": Allowed({*IO, "evaluation"}, {*TABLES, "ray"}),
     "evaluation": Allowed({*IO, "tag.predict", "tag.observe"}, {*TABLES, "cv2", "keras", "scipy", "sklearn"}),
     "tag": Allowed(IO, TABLES),
