@@ -55,16 +55,15 @@ class Asked:
     def tags(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Attribute -> (N,) names, of what `fitted` gives."""
         parts = [self._observer.engine.run(part) for part in _batches(pixels)]
-        return {
-            name: self._names(name, np.concatenate([part[name].logits for part in parts])) for name in NETWORK_FILES
-        }
+        return {name: self.names(name, [part[name].logits for part in parts]) for name in NETWORK_FILES}
 
     def observe(self, pixels: np.ndarray) -> list[Observation]:
         """Masks and all, batch by batch."""
         return [self._observer.observe(part) for part in _batches(pixels)]
 
-    def _names(self, attribute: str, logits: np.ndarray) -> np.ndarray:
-        return np.array(self._info.classes[attribute])[logits.argmax(axis=1)]
+    def names(self, attribute: str, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """(N,) names of the highest of all batches' logits."""
+        return np.array(self._info.classes[attribute])[np.concatenate(logits).argmax(axis=1)]
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,9 @@ def _photo_set(asked: Asked, data) -> Known:
     product, foreground = (np.concatenate([getattr(s, name) for s in seen]) for name in ("product", "foreground"))
     quality = np.concatenate([s.evidence.mask_quality for s in seen])
     rows = np.flatnonzero((quality >= BELIEVED) & (product >= 0.5).any(axis=(1, 2)))
-    return Known("photos", photos, pixels, asked.tags(pixels), rows, product[rows], foreground[rows])
+    logits = {name: [getattr(s.evidence, f"{name}_logits") for s in seen] for name in NETWORK_FILES}
+    before = {name: asked.names(name, each) for name, each in logits.items()}
+    return Known("photos", photos, pixels, before, rows, product[rows], foreground[rows])
 
 
 def _batches(pixels: np.ndarray) -> Sequence[np.ndarray]:
