@@ -41,8 +41,8 @@ bench: setup ## Benchmarks that need no photos; each prints one table
 	$(BIN)/python -m benchmarks.tagging
 	$(BIN)/python -m benchmarks.focus_grid
 
-evidence: setup ## The tables of docs/focus.md, from labelled photos: make evidence DATA=FOLDER
-	@for study in masks focus_maps focus_flags scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
+evidence: setup ## The tables of docs/focus.md and docs/robustness.md, from labelled photos: make evidence DATA=FOLDER
+	@for study in masks focus_maps focus_flags robustness scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
 
 story: setup ## White T-shirts on white, tagged off the background: what is caught, and what is flagged in vain
 	$(BIN)/python -m tests.e2e.wrong_reason

@@ -26,54 +26,54 @@ from tagger.evaluation.selective import (
     flagged_error_rates,
 )
 from tagger.flags.reasons import Signals, excesses, review_reasons
-from tagger.focus.mask import foreground_masks
 from tagger.focus.measures import cam_on_product
 from tagger.model.bundle import find_bundle
 from tagger.tag.predict import Tagger
 
-PLAIN = np.array(
-    [(128, 128, 128), (35, 60, 120), (150, 40, 45), (60, 110, 70), (25, 25, 25), (200, 180, 150)], np.uint8
-)
-_BELIEVED = 0.8
 NUMBERS = {"confidence": "color_confidence", "focus": "focus"}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One set: its signals, which colors are wrong, groups, types; flip: (N,), NaN where the mask is not believed."""
+    """One set: its signals, which colors are wrong, which types; groups, types; flip: (N,), NaN where not believed."""
 
     signals: Signals
     wrong: np.ndarray
+    wrong_type: np.ndarray
     groups: np.ndarray
     types: np.ndarray
     flip: np.ndarray
 
 
 def judged(tagger: Tagger, scenes: Scenes, everything: bool = True) -> Judged:
-    """Observe a set, and repaint the background of every picture of it."""
-    colors = np.array(tagger.info.classes["color"])
-    parts, wrong, flips = [], [], []
+    """Observe a set; repaint the background of everything in it, or of nothing."""
+    names = {attribute: np.array(classes) for attribute, classes in tagger.info.classes.items()}
+    parts, wrong, wrong_type, flips = [], [], [], []
     for part in sets.batches(scenes):
         seen = tagger.observe(part.pixels)
-        probabilities = tagger.probabilities(seen.evidence)["color"]
+        answers = tagger.probabilities(seen.evidence)
         parts.append(tagger.signals(seen.evidence, np.ones(len(part))))
-        wrong.append(colors[probabilities.argmax(axis=1)] != part.color)
+        wrong.append(names["color"][answers["color"].argmax(axis=1)] != part.color)
+        wrong_type.append(names["type"][answers["type"].argmax(axis=1)] != part.type)
         asked = np.full(len(part), everything)
-        flips.append(tagger.repaint(part.pixels, seen, probabilities, asked).flip)
-    names = [name for name in vars(parts[0])]
-    signals = Signals(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-    return Judged(signals, np.concatenate(wrong), scenes.group, scenes.type, np.concatenate(flips))
+        flips.append(tagger.repaint(part.pixels, seen, answers["color"], asked).flip)
+    signals = Signals(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+    columns = (np.concatenate(each) for each in (wrong, wrong_type))
+    return Judged(signals, *columns, scenes.group, scenes.type, np.concatenate(flips))
 
 
 def moved(scenes: Scenes, data: str, products: int, rng: np.random.Generator) -> dict[str, Scenes]:
     """Believed products of a role before plain colors and before the street."""
-    found = [foreground_masks(part.pixels) for part in sets.batches(scenes)]
-    masks, good = np.concatenate([f.masks for f in found]), np.concatenate([f.quality for f in found]) >= _BELIEVED
-    rows = rng.permutation(np.flatnonzero(good))[:products]
-    few, cut = scenes.part(rows), masks[rows]
-    plain = [sets.moved(few, cut, np.broadcast_to(color, few.pixels.shape), "plain") for color in PLAIN]
-    street = sets.moved(few, cut, sets.street_backgrounds(data, len(few), rng), "street")
-    return {"moved, plain": sets.joined(plain), "moved, street": street}
+    own = sets.believed(scenes)
+    few = own.part(rng.permutation(len(own))[:products])
+    return {"moved, plain": sets.before_plain(few), "moved, street": sets.before_street(few, data, rng)}
+
+
+def loaded(model: str) -> Tagger:
+    """A bundle's tagger with the default thresholds of focus and mask quality, so that bundles can be compared."""
+    tagger, given = Tagger.load(find_bundle(model, "").uri), FocusConfig()
+    tagger.thresholds = replace(tagger.thresholds, focus=given.low, mask_quality=given.least_mask_quality)
+    return tagger
 
 
 def truth_table(tagger: Tagger, data: str, drawn: int) -> None:
@@ -161,9 +161,7 @@ def main() -> None:
     options.add_argument("--products", type=int, default=250)
     options.add_argument("--drawn", type=int, default=400)
     arguments = options.parse_args()
-    tagger, rng = Tagger.load(find_bundle(arguments.model, "").uri), np.random.default_rng(3)
-    given = FocusConfig()
-    tagger.thresholds = replace(tagger.thresholds, focus=given.low, mask_quality=given.least_mask_quality)
+    tagger, rng = loaded(arguments.model), np.random.default_rng(3)
     print(f"{tagger.info.name} {tagger.info.version}, thresholds {tagger.thresholds.to_dict()}")
     report, calibrate = (sets.catalogue(arguments.data, role) for role in ("report", "calibrate"))
     scenes = {"ordinary": report, **moved(report, arguments.data, arguments.products, rng)}

@@ -25,15 +25,11 @@ from tagger.model.bundle import NETWORK_FILES, find_bundle, load_network, read_i
 from tagger.model.classmap import contrast_map, evidence_map, fold_head, relevance, runner_up_map
 from tagger.model.engine import NetworkOutput, TensorFlowEngine
 
-PLAIN = np.array(
-    [(128, 128, 128), (35, 60, 120), (150, 40, 45), (60, 110, 70), (25, 25, 25), (200, 180, 150)], np.uint8
-)
 MAPS, CUTS, NUMBERS = (
     ("class", "contrast", "runner_up"),
     ("post_bn", "post_relu"),
     ("cam_on_product", "cam_lift", "focus"),
 )
-_BELIEVED = 0.8
 
 
 @dataclass(frozen=True)
@@ -72,18 +68,12 @@ class Seen:
 def pictures(data: str, products: int) -> dict[str, Scenes]:
     """The sets: ordinary photos, moved to plain colors, moved to the street, and composites of real cut-outs."""
     rng = np.random.default_rng(5)
-    found = sets.catalogue(data, "calibrate")
-    masks = [foreground_masks(part.pixels) for part in sets.batches(found)]
-    believed = np.concatenate([m.quality for m in masks]) >= _BELIEVED
-    truth = np.concatenate([m.masks for m in masks])
-    ordinary = Scenes(found.pixels, truth, truth, found.kind, found.type, found.color, found.group).part(believed)
+    ordinary = sets.believed(sets.catalogue(data, "calibrate"))
     few = ordinary.part(rng.permutation(len(ordinary))[:products])
-    plain = [np.broadcast_to(color, few.pixels.shape) for color in PLAIN]
-    street = [sets.street_backgrounds(data, len(few), rng) for _ in range(2)]
     return {
         "ordinary": ordinary,
-        "moved, plain": sets.joined([sets.moved(few, few.product, behind, "plain") for behind in plain]),
-        "moved, street": sets.joined([sets.moved(few, few.product, behind, "street") for behind in street]),
+        "moved, plain": sets.before_plain(few),
+        "moved, street": sets.joined([sets.before_street(few, data, rng) for _ in range(2)]),
         "composites": sets.composites(data, 94 * 6, rng),
     }
 

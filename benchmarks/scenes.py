@@ -11,9 +11,9 @@ import argparse
 import io
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,11 +24,18 @@ from PIL import Image
 
 from tagger.catalog.split import assign_roles
 from tagger.catalog.synth.writer import Recipe, encode_picture, make_item
+from tagger.focus.mask import foreground_masks
 from tagger.focus.repaint import repainted
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, decode_photo
 from tagger.picture.fit import Fit
 
 SIDE_PX = 128
+PLAIN = np.array(
+    [(128, 128, 128), (35, 60, 120), (150, 40, 45), (60, 110, 70), (25, 25, 25), (200, 180, 150)], np.uint8
+)
+"""Plain colors that products are moved to."""
+BELIEVED = 0.8
+"""Expected IoU of an estimated mask from which it may stand for the truth."""
 GARMENTS = {
     "Handbag": ("bag", "purse", "wallet"),
     "Dress": ("dress",),
@@ -43,9 +50,9 @@ GARMENTS = {
 
 @dataclass(frozen=True)
 class Scenes:
-    """pixels: (N, 128, 128, 3) uint8. product, foreground: (N, 128, 128) float32 in [0, 1]. kind: (N,) the background.
+    """pixels: (N, side, side, 3) uint8. product, foreground: (N, side, side) float32 in [0, 1].
 
-    type, color: (N,) labels, empty where unknown. group: (N,) same product, same group.
+    kind: (N,) the background. type, color: (N,) labels, empty where unknown. group: (N,) same product, same group.
     """
 
     pixels: np.ndarray
@@ -137,36 +144,61 @@ def persons(data: str, least_share: float = 0.01) -> Scenes:
 
 def catalogue(data: str, role: str, zipped: str = "catalog-medium.zip") -> Scenes:
     """Labelled photos of a role, or all; `product` and `foreground` are empty."""
+    table = catalogue_table(data, zipped)
+    return photos(data, table if role == "all" else table[assign_roles(table) == role], zipped)
+
+
+def catalogue_table(data: str, zipped: str) -> pd.DataFrame:
+    """The labels of a catalogue, one row a photo."""
     with zipfile.ZipFile(Path(data, zipped)) as archive:
-        table = _table(archive, "labels.csv")
-        table = table if role == "all" else table[assign_roles(table) == role]
-        with ThreadPoolExecutor(2) as threads:
-            pixels = list(threads.map(_decoded, [archive.read(key) for key in table["image_key"]]))
-    empty = np.zeros((len(table), SIDE_PX, SIDE_PX), np.float32)
+        return _table(archive, "labels.csv")
+
+
+def photos(data: str, table: pd.DataFrame, zipped: str, fit: Fit | None = None) -> Scenes:
+    """The photos of some rows of a catalogue, stretched to 128 px or fitted otherwise; masks are empty."""
+    with zipfile.ZipFile(Path(data, zipped)) as archive, ThreadPoolExecutor(2) as threads:
+        files = [archive.read(key) for key in table["image_key"]]
+        pixels = np.array(list(threads.map(lambda file: _decoded(file, fit), files)))
+    empty = np.zeros(pixels.shape[:3], np.float32)
     labels = (table[name].to_numpy(str) for name in ("type", "color"))
-    return Scenes(np.array(pixels), empty, empty, np.full(len(table), role), *labels, table["group"].to_numpy())
+    return Scenes(pixels, empty, empty, np.full(len(table), zipped), *labels, table["group"].to_numpy())
 
 
-def street_backgrounds(data: str, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, 128, 128, 3) uint8: side strips of street photos, drawn with replacement."""
-    strips = [cv2.resize(strip, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA) for strip in _street_strips(data)]
+def believed(scenes: Scenes) -> Scenes:
+    """The scenes whose estimated foreground is good enough to stand for the truth, with it as both masks."""
+    found = [foreground_masks(part.pixels) for part in batches(scenes)]
+    masks, quality = (np.concatenate([getattr(f, name) for f in found]) for name in ("masks", "quality"))
+    return replace(scenes, product=masks, foreground=masks).part(quality >= BELIEVED)
+
+
+def before_plain(scenes: Scenes) -> Scenes:
+    """The same products before every color of PLAIN: all before the first, then all before the second, and so on."""
+    return joined([moved(scenes, np.broadcast_to(color, scenes.pixels.shape), "plain") for color in PLAIN])
+
+
+def before_street(scenes: Scenes, data: str, rng: np.random.Generator) -> Scenes:
+    """The same products before street photos."""
+    return moved(scenes, street_backgrounds(data, len(scenes), rng, scenes.pixels.shape[1]), "street")
+
+
+def street_backgrounds(data: str, count: int, rng: np.random.Generator, side: int = SIDE_PX) -> np.ndarray:
+    """(count, side, side, 3) uint8: side strips of street photos, drawn with replacement."""
+    strips = [cv2.resize(strip, (side, side), interpolation=cv2.INTER_AREA) for strip in _street_strips(data)]
     return np.array(strips)[rng.integers(len(strips), size=count)]
 
 
-def moved(scenes: Scenes, masks: np.ndarray, backgrounds: np.ndarray, kind: str) -> Scenes:
-    """The same products before other pictures (N, 128, 128, 3), cut out by masks (N, 128, 128), which are the truth."""
-    pixels = repainted(scenes.pixels, masks, backgrounds)
-    values: Mapping[str, np.ndarray] = {f.name: getattr(scenes, f.name) for f in fields(Scenes)}
-    changed = {"pixels": pixels, "product": masks, "foreground": masks, "kind": np.full(len(scenes), kind)}
-    return Scenes(**{**values, **changed})
+def moved(scenes: Scenes, backgrounds: np.ndarray, kind: str) -> Scenes:
+    """The same products before other pictures (N, side, side, 3), cut out by their foreground, which is the truth."""
+    pixels = repainted(scenes.pixels, scenes.foreground, backgrounds)
+    return replace(scenes, pixels=pixels, product=scenes.foreground, kind=np.full(len(scenes), kind))
 
 
 def _scenes(rows: Sequence[tuple[object, ...]]) -> Scenes:
     return Scenes(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _decoded(photo: bytes) -> np.ndarray:
-    answer = decode_photo(photo, Fit("stretch"), DecodeLimits())
+def _decoded(photo: bytes, fit: Fit | None = None) -> np.ndarray:
+    answer = decode_photo(photo, fit or Fit("stretch", SIDE_PX), DecodeLimits())
     assert isinstance(answer, DecodedPhoto), answer
     return answer.pixels
 
