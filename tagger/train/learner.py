@@ -132,7 +132,7 @@ class Learner:
             epoch=self.epoch,
             step=self.step,
             sums=tuple(self.sums.tolist()),
-            history=self.history,
+            history=list(self.history),
             weights_digest=digest,
             weights=self.network.get_weights(),
             hidden=[variable.numpy() for variable in self._hidden()],
@@ -144,7 +144,7 @@ class Learner:
         self.network.set_weights(list(state.weights))
         for variable, value in zip(self._hidden(), state.hidden, strict=True):
             variable.assign(value)
-        self.epoch, self.step, self.history = state.epoch, state.step, state.history
+        self.epoch, self.step, self.history = state.epoch, state.step, list(state.history)
         self.sums, self._best = np.array(state.sums), list(state.best)
 
     def _hidden(self) -> list[Any]:

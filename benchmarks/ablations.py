@@ -1,0 +1,113 @@
+"""What each ingredient of a recipe is worth: one training a row, the same but for that ingredient.
+
+Half width, eight epochs a stage, judged on `select` items (recipes are never chosen on `report`). A row is a bundle of
+the name `ablation` in the root: one that is there is not trained again, one that was stopped goes on where it stopped,
+so the series can be ended and started at any time. A row takes about 20 minutes on two idle cores.
+
+python -m benchmarks.catalogue --data FOLDER --out ROOT
+python -m benchmarks.ablations --root ROOT --data FOLDER [--rows NAME ...] [--seeds 0 1] [--table]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+NAME = "ablation"
+MEDIUM = "catalog.labels_glob=labels/medium.csv"
+BASE = (
+    "catalog.label_space=configs/fashion-24x20.yaml", f"train.name={NAME}", "train.width=0.5", "train.epochs_type=8",
+    "train.epochs_color=8", "train.learning_rate=0.001", "train.schedule=cosine", "train.batch_norm_momentum=0.9",
+    "train.flip=true", "train.shift=0.06",
+)  # fmt: skip
+ROWS: dict[str, tuple[str, ...]] = {
+    "base": (),
+    "no flips, no moves": ("train.flip=false", "train.shift=0"),
+    "constant step size": ("train.schedule=constant",),
+    "warm-up": ("train.warmup_steps=200",),
+    "larger steps": ("train.learning_rate=0.002", "train.warmup_steps=200"),
+    "zoom and turn": ("train.scale=0.15", "train.rotate=5"),
+    "coarse copies": ("train.coarse=0.25",),
+    "label smoothing": ("train.label_smoothing=0.1",),
+    "class balance": ("train.class_balance=0.5",),
+    "weight decay": ("train.weight_decay=0.05",),
+    "averaging": ("train.averaging=0.99",),
+    "small pictures first": ("train.sizes={64: 0.4, 96: 0.2}",),
+    "backgrounds": ("train.replace_background=0.5",),
+    "no transfer": ("train.transfer=false",),
+    "residual trunk": ("train.trunk=residual_cnn", "train.width=1.0"),
+    "with small photos": ("catalog.labels_glob=labels/*.csv",),
+}
+"""Row -> what it changes of BASE."""
+
+
+def version(row: str, seed: int) -> str:
+    """The bundle's version of a row."""
+    return f"{row.replace(' ', '-').replace(',', '')}-{seed}"
+
+
+def bundle_of(root: Path, row: str, seed: int) -> bool:
+    """Whether a row is trained."""
+    return (root / "models" / NAME / version(row, seed) / "bundle.json").exists()
+
+
+def trained(root: Path, row: str, seed: int) -> bool:
+    """Train a row unless it is there; True where its bundle is there in the end."""
+    if bundle_of(root, row, seed):
+        return True
+    started = root / "ablations" / f"{version(row, seed)}.run"
+    settings = [MEDIUM, *BASE, *ROWS[row], f"train.version={version(row, seed)}", f"train.seed={seed}", f"root={root}"]
+    resume = [f"train.resume={started.read_text()}"] if started.exists() else []
+    command = [sys.executable, "-c", "from tagger.cli import main; main()", "train", *settings, *resume]
+    print(f"{version(row, seed)}: {'going on' if resume else 'starting'}", file=sys.stderr, flush=True)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        for line in process.stderr or ():
+            words = line.split()
+            if "training run train-" in line:
+                started.parent.mkdir(exist_ok=True)
+                started.write_text(next(word for word in words if word.startswith("train-")))
+            if " epoch " in line and "loss" in line:
+                print(line, end="", file=sys.stderr, flush=True)
+    return bundle_of(root, row, seed)
+
+
+def print_curves(root: Path, names: Sequence[str]) -> None:
+    """Accuracy on the `select` items after every epoch: what transfer, or a better start, is worth."""
+    print("\n| row | stage | select accuracy by epoch, % |\n|---|---|---|")
+    for name in names:
+        history = json.loads((root / "models" / NAME / name / "bundle.json").read_text())["provenance"]["history"]
+        for stage in ("type", "color"):
+            course = " ".join(f"{row['select_accuracy']:.1%}"[:-1] for row in history if row["stage"] == stage)
+            print(f"| {name} | {stage} | {course} |")
+
+
+def print_figures(root: Path, data: Path, names: Sequence[str]) -> None:
+    """What `benchmarks.robustness` says of the rows' bundles on `select` items, a row each."""
+    models = [str(root / "models" / NAME / name) for name in names]
+    command = [sys.executable, "-m", "benchmarks.robustness", "--split", "select", "--data", str(data), "--model"]
+    subprocess.run([*command, *models], check=True)
+
+
+def main() -> None:
+    """Train what is missing, then print one table."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--root", type=Path, required=True)
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW")
+    options.add_argument("--seeds", nargs="+", type=int, default=[0])
+    options.add_argument("--table", action="store_true", help="Train nothing; the table of the rows that are there.")
+    arguments = options.parse_args()
+    root = arguments.root.resolve()
+    wanted = [(row, seed) for seed in arguments.seeds for row in arguments.rows]
+    there = [each for each in wanted if (bundle_of if arguments.table else trained)(root, *each)]
+    if not there:
+        sys.exit("No row is trained. Leave out --table, or look at the training's own words above.")
+    names = [version(*each) for each in there]
+    print_figures(root, arguments.data, names)
+    print_curves(root, names)
+
+
+if __name__ == "__main__":
+    main()
