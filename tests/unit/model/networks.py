@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from tagger.model.network import build_network, seed_cnn
+from tagger.model.network import build_network, shaped_trunk
 from tagger.model.shape import NetworkShape
 
 WIDTH = 0.05
 
 
-def tiny_network(classes=5, head=(), seed=0, size_px=128):
+def tiny_network(classes=5, head=(), seed=0, size_px=128, trunk="seed_cnn"):
     """A network at width 0.05 whose every weight, moving mean and variance is random."""
-    shape = NetworkShape(WIDTH, head, size_px=size_px)
-    network = build_network(seed_cnn(shape), classes, shape)
+    shape = NetworkShape(WIDTH, head, size_px=size_px, trunk=trunk)
+    network = build_network(shaped_trunk(shape), classes, shape)
     rng = np.random.default_rng(seed)
     for variable in network.weights:
         noise = rng.normal(size=variable.shape) * 0.3

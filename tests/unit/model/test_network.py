@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tagger.errors import BundleError
-from tagger.model.network import FILTERS, build_network, head_layers, network_with_weights, seed_cnn
+from tagger.model.network import FILTERS, build_network, head_layers, network_with_weights, seed_cnn, shaped_trunk
+from tagger.model.norm import FusedBatchNormalization
 from tagger.model.shape import NetworkShape
 from tests.unit.model.networks import WIDTH, answers, random_pixels, tiny_network
 
@@ -25,6 +26,28 @@ def test_the_customers_network_has_its_layers_and_weights():
     shapes = {name: tuple(output.shape) for name, output in network.output.items()}
     assert shapes == {"features": (None, 8, 8, 256), "logits": (None, 20)}
     assert network.count_params() == 1_117_972
+
+
+def test_the_residual_trunk_has_its_layers_and_weights():
+    shape = NetworkShape(trunk="residual_cnn")
+    network = build_network(shaped_trunk(shape), 20, shape)
+    convolutions = [layer for layer in network.get_layer("trunk").layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.filters for layer in convolutions] == [24, *[48] * 3, *[96] * 3, *[192] * 3]
+    assert {name: tuple(output.shape) for name, output in network.output.items()} == {
+        "features": (None, 8, 8, 192),
+        "logits": (None, 20),
+    }
+
+
+@pytest.mark.parametrize("trunk", ["seed_cnn", "residual_cnn"])
+def test_a_network_for_any_side_has_the_weights_of_one_for_a_fixed_side(trunk):
+    fixed = tiny_network(trunk=trunk, size_px=64)
+    shape = NetworkShape(WIDTH, size_px=None, trunk=trunk)
+    free = build_network(shaped_trunk(shape, FusedBatchNormalization), 5, shape, FusedBatchNormalization)
+    free.set_weights(fixed.get_weights())
+    pixels = random_pixels(2, 64)
+    np.testing.assert_allclose(answers(free, pixels)[1], answers(fixed, pixels)[1], rtol=1e-5, atol=1e-5)
+    assert answers(free, random_pixels(2, 32))[0].shape[1:3] == (2, 2)
 
 
 def test_pixels_are_scaled_inside_the_network():
