@@ -48,6 +48,7 @@ ALLOWED = {
     "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
     "train.sequence": Allowed({*IO, "evaluation"}, {*TABLES, "ray"}),
     "evaluation": Allowed({*IO, "tag.predict", "tag.observe"}, {*TABLES, "cv2", "keras", "scipy", "sklearn"}),
+    "evaluation.noise": Allowed(IO, {"numpy", "cleanlab"}),
     "tag": Allowed(IO, TABLES),
     "tag.pipeline": Allowed(IO, {*TABLES, "ray"}),
     "tag.night": Allowed(IO, {*TABLES, "ray"}),
