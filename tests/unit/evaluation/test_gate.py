@@ -10,7 +10,7 @@ from tagger.evaluation.gate import check_promotion, compare, incomparable, refus
 from tagger.model.bundle import promote, save_bundle
 from tagger.storage import open_root
 from tests.unit.evaluation.fakes import ToldTagger, pictures_of
-from tests.unit.evaluation.test_refit import INFO
+from tests.unit.evaluation.small_shop import INFO
 from tests.unit.model.networks import tiny_network
 
 CLASSES = {"type": ("Shirt", "Belt"), "color": ("Black", "White", "Red")}
