@@ -236,7 +236,7 @@ def evaluate(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="All figures as JSON.")] = None,
     html_file: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Figures and photos, a page.")] = None,
     suspects: Annotated[str | None, typer.Option("--suspects", metavar="FILE", help=_SUSPECTS_HELP)] = None,
-    against: Annotated[str, typer.Option("--against", metavar="MODEL", help=_AGAINST_HELP)] = "",
+    against: Annotated[str | None, typer.Option("--against", metavar="MODEL", help=_AGAINST_HELP)] = None,
     diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="BEFORE AFTER", help=_DIFF_HELP)] = None,
     style: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     verbose: Verbose = False,
@@ -247,14 +247,10 @@ def evaluate(
     tells what each figure says. With --against or evaluate.min_type_accuracy a
     bundle that is not good enough ends in exit code 3, after all is written.
     """
-    loaded = configured(config, arguments, verbose, root=root, images=images, labels=labels, model=model)
-    from tagger import evaluate as evaluation
+    from tagger.evaluate import Request, answer
 
-    outputs = evaluation.Outputs(json_file, html_file, suspects, style, against)
-    if diff:
-        evaluation.compare(loaded, diff, outputs)
-    else:
-        evaluation.measure(loaded, outputs)
+    request = Request(json_file, html_file, suspects, style, against or "", diff)
+    answer(configured(config, arguments, verbose, root=root, images=images, labels=labels, model=model), request)
 
 
 @app.command()
