@@ -5,7 +5,6 @@ Standard output holds the result alone; logs and progress go to standard error.
 
 import json
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -48,6 +47,9 @@ app.add_typer(review_app, name="review")
 _VERSIONS_HELP = "Folder of versions to write into; else the one that holds the old version."
 _RESUME_HELP = "Continue a stopped training: its run id, or `last`. Same as train.resume=RUN."
 _SHEET_HELP = "A contact sheet instead of one photo."
+_SUSPECTS_HELP = "Labels that look wrong, as a page with photos for a person to decide."
+_AGAINST_HELP = "The bundle that serves: exit 3 where this one is worse on the same items."
+_DIFF_HELP = "Two models instead of one: which photos change their tag; labels are not needed."
 _OUT_HELP = "The picture to write; else explained.png or sheet-NAME.png."
 
 
@@ -234,23 +236,24 @@ def evaluate(
     images: ImagesOption = None,
     labels: LabelsOption = None,
     model: ModelOption = None,
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Figures as JSON.")] = None,
-    html_file: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Figures as one page.")] = None,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE", help="All figures as JSON.")] = None,
+    html_file: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Figures and photos, a page.")] = None,
+    suspects: Annotated[str | None, typer.Option("--suspects", metavar="FILE", help=_SUSPECTS_HELP)] = None,
+    against: Annotated[str | None, typer.Option("--against", metavar="MODEL", help=_AGAINST_HELP)] = None,
+    diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="BEFORE AFTER", help=_DIFF_HELP)] = None,
+    style: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     verbose: Verbose = False,
 ) -> None:
-    """Measure a bundle on labelled photos."""
-    loaded = configured(config, arguments, verbose, root=root, images=images, labels=labels, model=model)
-    if not (loaded.root or (loaded.labels and loaded.images)):
-        raise BadInput("Nothing to measure on. Give root=..., or labels=FILE and images=FOLDER.")
-    from tagger.evaluation import run as evaluation
+    """Measure a bundle on labelled photos, or, with --diff, show what changes between two.
 
-    report = evaluation.run(loaded)
-    for file, text in ((json_file, report.to_json), (html_file, report.to_html)):
-        if file:
-            Path(file).write_text(text(), encoding="utf-8")
-    for result in report.evaluations.values():
-        print(result.as_text(), end="\n\n")
-    print(f"flagged for review: {report.flagged:.1%}; photos that could not be read: {report.unreadable}")
+    Measured are the labels' items of the role evaluate.split. docs/evaluation.md
+    tells what each figure says. With --against or evaluate.min_type_accuracy a
+    bundle that is not good enough ends in exit code 3, after all is written.
+    """
+    from tagger.evaluate import Request, answer
+
+    request = Request(json_file, html_file, suspects, style, against or "", diff)
+    answer(configured(config, arguments, verbose, root=root, images=images, labels=labels, model=model), request)
 
 
 @app.command()

@@ -260,6 +260,9 @@ class EvaluateConfig(_Section):
     """Which role of the labelled items is measured."""
     min_type_accuracy: Share = 0.0
     """A trained bundle below this is written but not promoted (exit 3)."""
+    max_loss: Share = 0.02
+    """Largest accuracy, of type or of color, that a bundle may lose against the one that serves; beyond it, or where
+    the 95 % interval of the difference lies below 0, it is not promoted (exit 3)."""
 
 
 class DemoConfig(_Section):

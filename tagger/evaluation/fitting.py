@@ -17,7 +17,7 @@ from tagger.evaluation.review_fit import JudgedItems, ReviewFit, fit_review
 from tagger.flags.color_distance import fit_color_reference
 from tagger.flags.scope import fit_scope_reference
 from tagger.model.bundle import BundleInfo
-from tagger.model.calibrate import expected_calibration_error, fit_temperature
+from tagger.model.calibrate import calibrated_probabilities, expected_calibration_error, fit_temperature
 from tagger.tag.observe import Evidence
 from tagger.tag.predict import Tagger
 
@@ -42,12 +42,14 @@ class LabelledRows:
 @dataclass(frozen=True)
 class Fitted:
     """info: the bundle's description, complete but for digests. evaluations: attribute -> figures on `report`.
-    review: thresholds, promises, risk model. reference: shares and histograms on `calibrate`, for drift."""
+    review: thresholds, promises, risk model. reference: shares and histograms on `calibrate`, for drift.
+    probabilities: attribute -> calibrated (N, K) of the `report` items, for the promotion gate."""
 
     info: BundleInfo
     evaluations: Mapping[str, Evaluation]
     review: ReviewFit
     reference: Mapping[str, Any]
+    probabilities: Mapping[str, npt.NDArray[np.floating]]
 
 
 def fit_bundle(
@@ -73,12 +75,13 @@ def fit_bundle(
     evaluations = evaluate_evidence(tagger, seen, report)
     metrics: dict[str, Any] = {
         **{name: _figures(result) for name, result in evaluations.items()},
-        "calibration_error_before": _errors_before(evidence, calibrate),
+        "calibration_error_before": calibration_errors_before(evidence, calibrate),
         **fit.metrics(),
         "mean_focus": _mean(seen.focus),
         "mean_cam_on_product": _mean(seen.cam_on_product),
     }
-    return Fitted(with_review(tagger.info, fit, metrics), evaluations, fit, _drift_reference(tagger, evidence))
+    info, reference = with_review(tagger.info, fit, metrics), _drift_reference(tagger, evidence)
+    return Fitted(info, evaluations, fit, reference, tagger.probabilities(seen))
 
 
 def with_review(info: BundleInfo, fit: ReviewFit, metrics: Mapping[str, Any]) -> BundleInfo:
@@ -109,6 +112,15 @@ def evaluate_evidence(tagger: Tagger, evidence: Evidence, items: LabelledRows) -
     }
 
 
+def calibration_errors_before(evidence: Evidence, items: LabelledRows) -> dict[str, float]:
+    """By attribute, the expected calibration error of the plain softmax: what the temperature has to mend."""
+    logits = {"type": evidence.type_logits, "color": evidence.color_logits}
+    return {
+        name: expected_calibration_error(calibrated_probabilities(values, 1.0), items.labels[name])
+        for name, values in logits.items()
+    }
+
+
 def _batches(take: Take, rows: npt.NDArray[np.integer]) -> Iterator[npt.NDArray[np.uint8]]:
     for start in range(0, len(rows), _BATCH):
         yield take(rows[start : start + _BATCH])
@@ -129,15 +141,6 @@ def _calibrated(draft: BundleInfo, evidence: Evidence, items: LabelledRows) -> B
 def _figures(result: Evaluation) -> dict[str, Any]:
     figures = result.to_dict()
     return {name: value for name, value in figures.items() if name not in {"attribute", "confusion"}}
-
-
-def _errors_before(evidence: Evidence, items: LabelledRows) -> dict[str, float]:
-    """Expected calibration error of the plain softmax on `calibrate`: what the temperature had to mend."""
-    errors = {}
-    for name, logits in (("type", evidence.type_logits), ("color", evidence.color_logits)):
-        plain = np.exp(logits - logits.max(axis=1, keepdims=True))
-        errors[name] = expected_calibration_error(plain / plain.sum(axis=1, keepdims=True), items.labels[name])
-    return errors
 
 
 def _mean(values: npt.NDArray[np.floating]) -> float | None:

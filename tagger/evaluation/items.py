@@ -1,7 +1,7 @@
 """The labelled photos that a bundle is measured or fitted on: table, pictures, class numbers, groups."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -29,10 +29,13 @@ _DOWNLOADS = 16
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """pixels: (N, size, size, 3) uint8. items: rows 0 .. N - 1. unreadable: labelled photos that were left out."""
+    """pixels: (N, size, size, 3) uint8. items: rows 0 .. N - 1. keys: N image keys. is_fresh: (N,) bool, not of the
+    role `fit`. unreadable: labelled photos that were left out."""
 
     pixels: npt.NDArray[np.uint8]
     items: LabelledRows
+    keys: tuple[str, ...]
+    is_fresh: npt.NDArray[np.bool_]
     unreadable: int
 
     def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
@@ -69,7 +72,7 @@ def read_pictures(config: Config, info: BundleInfo, table: pd.DataFrame) -> Labe
     good: list[Any] = []
     readable: list[bool] = []
     with DecodeChildren(2, fit, DecodeLimits()) as children:
-        for photos in _photos(config, keys, etags):
+        for photos in photo_chunks(config, keys, etags):
             answers = children.decode(photos)
             good += [answer.pixels for answer in answers if isinstance(answer, DecodedPhoto)]
             readable += [isinstance(answer, DecodedPhoto) for answer in answers]
@@ -79,7 +82,8 @@ def read_pictures(config: Config, info: BundleInfo, table: pd.DataFrame) -> Labe
     kept = table[readable]
     labels = {name: kept[f"{name}_number"].to_numpy() for name in ("type", "color")}
     items = LabelledRows(np.arange(len(kept)), labels, kept["group"].to_numpy())
-    return LabelledPictures(np.stack(good), items, len(keys) - len(kept))
+    is_fresh = (assign_roles(kept) != "fit").to_numpy()
+    return LabelledPictures(np.stack(good), items, tuple(kept["image_key"]), is_fresh, len(keys) - len(kept))
 
 
 def _merges(config: Config) -> tuple[dict[str, str], dict[str, str]]:
@@ -89,8 +93,8 @@ def _merges(config: Config) -> tuple[dict[str, str], dict[str, str]]:
     return dict(space.merge_types), dict(space.merge_colors)
 
 
-def _photos(config: Config, keys: list[str], etags: dict[str, str]) -> Iterator[list[bytes]]:
-    """The photos in chunks; one that cannot be fetched is empty."""
+def photo_chunks(config: Config, keys: list[str], etags: Mapping[str, str]) -> Iterator[list[bytes]]:
+    """The photos below `images` in chunks, in order; one that cannot be fetched is empty."""
     images = open_root(config.images_uri)
 
     def fetch(key: str) -> bytes:

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from tagger.errors import BadInput
+from tagger.flags.shades import shade_tolerant_accuracy
 from tagger.model.calibrate import expected_calibration_error
 
 # Of the reference measure: a class counts as predicted only above this calibrated confidence.
@@ -46,6 +47,7 @@ class Evaluation:
     reference                  weighted precision and recall where a class is predicted only with a calibrated
                                confidence above 0.5; `coverage` is the share of items with such a prediction
     calibration_error          expected calibration error, 15 bins
+    shade_tolerant_accuracy    of colors: the first is the label or a neighbouring shade; None for types
     per_class                  in the order of the label space
     confusion                  counts, row: label, column: prediction
     """
@@ -59,12 +61,16 @@ class Evaluation:
     reference: Averages
     coverage: float
     calibration_error: float
+    shade_tolerant_accuracy: float | None
     per_class: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, dicts and numbers."""
-        return asdict(self)
+        """Plain lists, dicts and numbers; `shade_tolerant_accuracy` only of colors."""
+        figures = asdict(self)
+        if self.shade_tolerant_accuracy is None:
+            del figures["shade_tolerant_accuracy"]
+        return figures
 
     def to_json(self) -> str:
         """Strict JSON (None, never NaN)."""
@@ -98,6 +104,8 @@ class Evaluation:
         for name, mean in averages.items():
             lines.append(f"  {name}: precision {mean.precision:.1%}, recall {mean.recall:.1%}, F1 {mean.f1:.1%}")
         lines[-1] += f", coverage {self.coverage:.1%}"
+        if self.shade_tolerant_accuracy is not None:
+            lines.append(f"  neighbouring shades count as right: accuracy {self.shade_tolerant_accuracy:.1%}")
         return lines
 
 
@@ -125,6 +133,7 @@ def evaluate(attribute: str, classes: tuple[str, ...], probabilities: np.ndarray
         reference=_averages(labels, np.where(is_predicted, predicted, _ABSTAINED), "weighted"),
         coverage=float(is_predicted.mean()),
         calibration_error=expected_calibration_error(probabilities, labels),
+        shade_tolerant_accuracy=shade_tolerant_accuracy(classes, predicted, labels) if attribute == "color" else None,
         per_class=_per_class(classes, labels, predicted),
         confusion=_confusion(labels, predicted, len(classes)),
     )

@@ -12,6 +12,8 @@ from tagger.storage import open_root
 from tagger.tables.store import Tables
 from tests.tables_rows import commit_unit, reject, tag, unit
 
+TWICE = ("fashion-24x20", "fashion-24x20")
+
 
 def call(*arguments: str) -> int:
     return run(lambda: app(args=list(arguments), standalone_mode=False))
@@ -82,6 +84,18 @@ def test_config_show_is_yaml_and_flags_are_overrides(capsys):
         (["thresholds", "root=shop", "--dry-run", "--promote"], 2, "--dry-run writes no version"),
         (["thresholds", "root=shop", "review.target_precision=95"], 2, "less than 1"),
         (["thresholds", "--model", "fashion-24x20", "root=/no/such/folder"], 2, "No labels table matches"),
+        (["evaluate", "--model", "fashion-24x20"], 2, "Nothing to measure on"),
+        (["evaluate", "root=/no/such/folder"], 2, "No model is named"),
+        (["evaluate", "--model", "nope", "root=shop"], 2, "There is no trained bundle 'nope'"),
+        (["evaluate", "--model", "fashion-24x20", "root=/no/such/folder"], 2, "No labels table matches"),
+        (["evaluate", "--against", "nope", "--model", "fashion-24x20", "root=shop"], 2, "no trained bundle 'nope'"),
+        (["evaluate", "--format", "csv", "root=shop"], 2, "--format csv is not known here"),
+        (["evaluate", "--diff", "fashion-24x20"], 2, "requires 2 arguments"),
+        (["evaluate", "--diff", "fashion-24x20", "--images", "shop"], 2, "--diff takes two models"),
+        (["evaluate", "--diff", "fashion-24x20", "nope", "--images", "shop"], 2, "There is no trained bundle 'nope'"),
+        (["evaluate", "--diff", *TWICE], 2, "No photos are named"),
+        (["evaluate", "--diff", *TWICE, "--images", "/no/such/folder"], 2, "There is no folder '/no/such/folder'"),
+        (["evaluate", "--diff", *TWICE, "--images", "shop", "--html", "e.html"], 2, "Leave out --json, --html"),
         (["frobnicate"], 2, "No such command"),
         (["train", "--nope"], 2, "No such option"),
     ],

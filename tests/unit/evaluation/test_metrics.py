@@ -101,3 +101,14 @@ def test_no_items_are_refused():
 def test_probabilities_of_another_label_space_are_refused():
     with pytest.raises(ValueError, match=r"\(5, 4\)"):
         evaluate("color", CLASSES, PROBABILITIES[:, :3], LABELS)
+
+
+def test_neighbouring_shades_count_for_colors_alone():
+    classes, probabilities = ("Blue", "Navy Blue", "Red"), np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]])
+    labels = np.array([1, 1])
+    color, kind = (evaluate(name, classes, probabilities, labels) for name in ("color", "type"))
+    assert (color.accuracy, color.shade_tolerant_accuracy) == (0.0, 0.5)
+    assert json.loads(color.to_json())["shade_tolerant_accuracy"] == 0.5
+    assert "neighbouring shades count as right: accuracy 50.0%" in color.as_text()
+    assert kind.shade_tolerant_accuracy is None and "shade_tolerant_accuracy" not in kind.to_dict()
+    assert "shade" not in kind.as_text()

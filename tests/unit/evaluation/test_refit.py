@@ -1,56 +1,20 @@
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pandas as pd
 import pytest
 
 from tagger.config import load_config
 from tagger.errors import BadInput, LabelsError
 from tagger.evaluation.refit import refit, write
-from tagger.flags.reasons import Thresholds
-from tagger.model.bundle import BundleInfo, find_bundle, read_info, save_bundle
-from tagger.storage import open_root
+from tagger.model.bundle import find_bundle, read_info
 from tagger.tag.predict import Tagger
-from tests.unit.model.networks import tiny_network
-
-THRESHOLDS = Thresholds(0.5, 0.5, 0.2, 0.5, 3.0, 1.0, 0.01)
-INFO = BundleInfo(
-    name="shop",
-    version="1",
-    classes={"type": ("Shirt", "Belt"), "color": ("Black", "White", "Red")},
-    temperatures={"type": 1.25, "color": 2.0},
-    width=0.05,
-    fit="stretch",
-    focus_map="class",
-    focus_cut="post_bn",
-    thresholds=THRESHOLDS.to_dict(),
-    color_reference={},
-    scope_reference={},
-    metrics={"mean_focus": 0.4, "type": {"accuracy": 0.8}},
-    provenance={"run_id": "r"},
-)
-CARD = "# shop, version 1\n\nTags product photos.\n\n## Data\n\nMany.\n\n## Review\n\nOld.\n\n## Limits\n\nSome.\n"
+from tests.unit.evaluation.small_shop import INFO, THRESHOLDS, make_shop
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """A root with 40 labelled photos, half of them of the role calibrate, and one bundle."""
-    folder = tmp_path_factory.mktemp("shop")
-    (folder / "images").mkdir()
-    (folder / "labels").mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(40):
-        picture = np.full((48, 48, 3), 240, np.uint8)
-        picture[12:36, 12:36] = rng.integers(0, 256, 3)
-        cv2.imwrite(str(folder / "images" / f"{number}.png"), picture)
-    keys = [f"{number}.png" for number in range(40)]
-    table = pd.DataFrame({"image_key": keys, "type": ["Shirt", "Belt"] * 20, "color": ["Black", "Red"] * 20})
-    table.assign(split="val", group=[f"g{n // 2}" for n in range(40)]).to_csv(folder / "labels/labels.csv", index=False)
-    networks = {"type": tiny_network(2, seed=1), "color": tiny_network(3, seed=2)}
-    save_bundle(open_root(str(folder / "models/shop/1")), INFO, networks, {"MODEL_CARD.md": CARD})
-    return folder
+    return make_shop(tmp_path_factory.mktemp("shop"))
 
 
 def config(shop, *overrides):
