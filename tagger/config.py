@@ -150,6 +150,8 @@ class TrainConfig(_Section):
     """Where decoded pictures are kept for the next training, folder or s3://; empty means `<root>/cache`."""
     save_every: Positive | None = None
     """Pictures between checkpoints within an epoch, for long epochs; null saves after every epoch."""
+    data_note: str = ""
+    """What the model card says of the photos: where they are from, under which licence."""
     resume: str | None = None
     """Run id of a stopped training to continue, or `last`; null starts a fresh one."""
     """Run id of a stopped training to continue; null starts a fresh one."""

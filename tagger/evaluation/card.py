@@ -33,12 +33,13 @@ def model_card(fitted: "Fitted") -> str:
         f"Tags product photos with one of {len(info.classes['type'])} types and {len(info.classes['color'])} colors. "
         f"Two `{train['trunk']}` networks of width {info.width} at {info.size_px}x{info.size_px} px, photos fitted by "
         f"`{info.fit}`; trained {provenance['created_at']} by tagger {provenance['code_version']}.",
-        "## Data\n\n" + _rows("role", "items", provenance["items"]),
+        "\n\n".join(filter(None, ["## Data", train["data_note"], _rows("role", "items", provenance["items"])])),
         "## Figures\n\nMeasured on the `report` items, on which nothing was fitted. Argmax unless said otherwise.\n\n"
         + _figures(fitted),
         _review(fitted.review, info.metrics),
         "## Limits\n\n" + _limits(fitted),
-        "## Recipe\n\n" + _rows("setting", "value", train),
+        "## Recipe\n\n"
+        + _rows("setting", "value", {name: value for name, value in train.items() if name != "data_note"}),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -19,9 +19,10 @@ from tagger import __version__
 from tagger.catalog.labels import Labels, check_images, labels_place, read_label_space, read_labels
 from tagger.catalog.split import ROLES, UNUSED, assign_roles, check_roles
 from tagger.config import Config
-from tagger.errors import BadInput, ConfigError, GateRefused
+from tagger.errors import BadInput, ConfigError
 from tagger.evaluation.card import model_card
 from tagger.evaluation.fitting import Fitted, LabelledRows, fit_bundle
+from tagger.evaluation.gate import check_accuracy, check_promotion, serving_tagger
 from tagger.model.bundle import BundleInfo, promote, save_bundle
 from tagger.picture.fit import Fit
 from tagger.storage import Root, open_root
@@ -64,7 +65,10 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
             tracker.epochs(history)
         fitted, networks = _fit(config, facts, pictures, items, history)
         tracker.finished({f"{name}_accuracy": result.accuracy for name, result in fitted.evaluations.items()})
-        return _publish(config, root, fitted, networks, history)
+        bundle = _write(root, fitted, networks)
+        root.write_bytes(f"work/{run_id}/finished.json", b"{}")
+        _promote(config, root, fitted, Pictures(pictures, items.shards), items)
+        return TrainingSummary(bundle.uri, fitted, history)
 
 
 def prepare_items(config: Config, labels: Labels, pictures: Root) -> PreparedItems:
@@ -134,7 +138,7 @@ def _run_id(config: Config, root: Root) -> str:
         raise BadInput(f"There is no stopped training '{run_id}' under {root.uri}/work.") from error
     if found != digest:
         raise ConfigError(f"train.resume: the settings differ from those that {run_id} was started with. Start afresh.")
-    if root.exists(f"work/{run_id}/published.json"):
+    if root.exists(f"work/{run_id}/finished.json"):
         raise BadInput(f"The training {run_id} is finished. Leave out --resume to start a fresh one.")
     logger.info("training run %s under %s goes on", run_id, root.uri)
     return run_id
@@ -151,7 +155,7 @@ def _last_run(root: Root) -> str:
 def _digest(config: Config) -> str:
     """Of the settings that determine the weights; how many workers may change on resuming, what they learn may not."""
     free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures", "save_every", "cache"}
-    free |= {"tensorboard", "mlflow"}
+    free |= {"tensorboard", "mlflow", "data_note"}
     settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train"})
     settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -253,23 +257,26 @@ def _provenance(facts: TrainingFacts, history: list[dict[str, Any]]) -> dict[str
     }
 
 
-def _publish(
-    config: Config, root: Root, fitted: Fitted, networks: Mapping[str, Any], history: list[dict[str, Any]]
-) -> TrainingSummary:
-    """Write the bundle; let it serve unless the gate says no."""
-    models = root.child("models", fitted.info.name)
-    bundle = models.child(fitted.info.version)
+def _write(root: Root, fitted: Fitted, networks: Mapping[str, Any]) -> Root:
+    """The bundle's folder, written."""
+    bundle = root.child("models", fitted.info.name, fitted.info.version)
     if bundle.exists("bundle.json"):
         raise BadInput(f"{bundle.uri} exists already. Give another train.version.")
     files = {"reference.json": json.dumps(fitted.reference, indent=1), "MODEL_CARD.md": model_card(fitted)}
     save_bundle(bundle, fitted.info, networks, files)
-    accuracy, needed = fitted.evaluations["type"].accuracy, config.evaluate.min_type_accuracy
-    if accuracy < needed:
-        raise GateRefused(
-            f"The bundle {bundle.uri} is written and not promoted: type accuracy {accuracy:.3f} on the report items is "
-            f"below evaluate.min_type_accuracy = {needed}."
-        )
-    promote(models, fitted.info.version)
-    root.write_bytes(f"work/{fitted.info.provenance['run_id']}/published.json", b"{}")
-    logger.info("promoted %s", bundle.uri)
-    return TrainingSummary(bundle.uri, fitted, history)
+    logger.info("wrote %s", bundle.uri)
+    return bundle
+
+
+def _promote(config: Config, root: Root, fitted: Fitted, pictures: Pictures, items: PreparedItems) -> None:
+    """Let the bundle serve unless it is too bad by itself, or worse than the one that serves; GateRefused then."""
+    models, info = root.child("models", fitted.info.name), fitted.info
+    check_accuracy(fitted.evaluations, config.evaluate.min_type_accuracy)
+    serving = serving_tagger(models, info)
+    if serving is not None:
+        report = LabelledRows(*items.of_role("report"))
+        loss = config.evaluate.max_loss
+        for compared in check_promotion(serving, pictures.take, report, fitted.probabilities, info.classes, loss):
+            logger.info("against %s %s: %s", serving.info.name, serving.info.version, compared.as_text())
+    promote(models, info.version)
+    logger.info("promoted %s %s", info.name, info.version)
