@@ -29,7 +29,7 @@ check: setup ## Format, lint, types, unit and contract tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests/unit tests/contract
+	$(BIN)/pytest -n 2 tests/unit tests/contract
 
 test: check ## All of check, then the short end-to-end tests
 	$(BIN)/pytest tests/e2e
