@@ -126,7 +126,7 @@ def gpus() -> list[str]:
 
 def ray_case(bench: Bench) -> Iterator[Row]:
     """One Ray Train worker against loops without Ray."""
-    a, shape = bench.arguments, bench.shape()
+    a, shape, shards = bench.arguments, bench.shape(), bench.shards()
     variants = {
         "plain step, fused BatchNorm": Plain(shape),
         "plain step, Keras BatchNorm": Plain(shape, is_fused=False),
@@ -138,8 +138,8 @@ def ray_case(bench: Bench) -> Iterator[Row]:
         name: Entry(bench.host.add(name, process(sides.run_plain, {name: each}, a.batch, a.threads)), name, base)
         for name, each in variants.items()
     }
-    worker = bench.ray("one Ray Train worker", bench.plan(None, a.threads), bench.shards())
-    alone = process(sides.run_learner, bench.plan(None, a.threads), bench.shards())
+    worker = bench.ray("one Ray Train worker", bench.plan(None, a.threads), shards)
+    alone = process(sides.run_learner, bench.plan(None, a.threads), shards)
     entries["the Learner without Ray"] = Entry(bench.host.add("Learner", alone), "one batch 128", base)
     entries[worker.name] = Entry(worker, "one batch 128", base)
     for row in bench.rows("ray", entries):
