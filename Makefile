@@ -4,10 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench evidence story docs lock clean
+.PHONY: help setup demo check test e2e bench bench-training evidence story docs lock clean
 
 help: ## List every target
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## Prepare .venv from the lock file; does nothing when it is up to date
 
@@ -40,6 +40,10 @@ e2e: setup ## End-to-end tests alone, on real servers and a real local Ray
 bench: setup ## Benchmarks that need no photos; each prints one table
 	$(BIN)/python -m benchmarks.tagging
 	$(BIN)/python -m benchmarks.focus_grid
+
+bench-training: setup ## What a training costs, part by part, against plain loops; and the arithmetic for larger catalogues
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.training_arithmetic
 
 evidence: setup ## The tables of docs/focus.md and docs/robustness.md, from labelled photos: make evidence DATA=FOLDER
 	@for study in masks focus_maps focus_flags robustness scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
