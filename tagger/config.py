@@ -154,7 +154,6 @@ class TrainConfig(_Section):
     """What the model card says of the photos: where they are from, under which licence."""
     resume: str | None = None
     """Run id of a stopped training to continue, or `last`; null starts a fresh one."""
-    """Run id of a stopped training to continue; null starts a fresh one."""
     tensorboard: str | None = None
     """Local folder or s3://bucket/prefix for TensorBoard's event files; null writes none."""
     mlflow: str | None = None
