@@ -140,6 +140,8 @@ class TrainConfig(_Section):
     """What layers compute in; auto is bfloat16 on GPUs that have it in hardware, else float32."""
     threads: Positive | None = None
     """TensorFlow threads a worker; null shares the node's cores among the workers."""
+    input_threads: Positive = 1
+    """Threads that make a worker's batches; each makes about 1,000 pictures a second."""
     seed: int = 0
     """Seed of weights, shuffling, dropout and augmentation."""
     limit: Positive | None = None

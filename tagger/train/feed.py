@@ -1,5 +1,6 @@
 """Training pictures to batches for one worker: shuffled, shared out, changed."""
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ SHUFFLE_SHARDS = 128
 class BatchPlan:
     """How one worker cuts its share out of every global batch.
 
-    side: of the pictures that it makes, pixels. window: shards that are shuffled together.
+    side: of the pictures that it makes, pixels. threads: that make batches, and how many batches are made ahead.
+    window: shards that are shuffled together.
     """
 
     batch_size: int
@@ -28,6 +30,7 @@ class BatchPlan:
     seed: int
     augmentation: Augmentation
     side: int
+    threads: int = 1
     window: int = SHUFFLE_SHARDS
 
     @property
@@ -49,7 +52,7 @@ def training_batches(
 
     All workers walk the same order, drawn from (seed, epoch), and the same changes, drawn from (seed, epoch, step): no
     picture is seen twice in an epoch, the global batches do not depend on the number of workers, and an epoch can be
-    entered at any step. The next batch is made while the caller works on the present one.
+    entered at any step. The next batches are made while the caller works on the present one.
     """
     walk = shuffled(pictures.shard_of(rows), plan.window, np.random.default_rng([plan.seed, epoch]))
     steps = steps_per_epoch(len(rows), plan.batch_size)
@@ -63,15 +66,14 @@ def training_batches(
             taken = with_drawn_backgrounds(taken, pictures.masks(rows[mine]), own.backgrounds)
         return changed(taken, own, plan.side), labels[mine]
 
-    if first_step >= steps:
-        return
-    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(1) as reader:
-        upcoming = ahead.submit(make, first_step)
-        for step in range(first_step + 1, steps):
+    with ThreadPoolExecutor(plan.threads) as makers, ThreadPoolExecutor(1) as reader:
+        coming = deque(makers.submit(make, step) for step in range(first_step, steps)[: plan.threads])
+        for step in range(first_step, steps):
             reader.submit(pictures.open, walk.next_shards(step * plan.batch_size))
-            batch, upcoming = upcoming.result(), ahead.submit(make, step)
+            batch = coming.popleft().result()
+            if step + plan.threads < steps:
+                coming.append(makers.submit(make, step + plan.threads))
             yield batch
-        yield upcoming.result()
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class StagePlan:
     precision: str
     seed: int
     threads: int | None
+    input_threads: int = 1
     save_steps: int | None = None
     transfer_from: tuple[str, int] | None = None
 
@@ -114,6 +115,7 @@ def stage_plan(stage: str, config: Config, run_id: str, pictures: Root, classes:
         precision=train.precision,
         seed=train.seed,
         threads=train.threads,
+        input_threads=train.input_threads,
         save_steps=None if train.save_every is None else max(1, train.save_every // train.batch_size),
         transfer_from=("type.npz", classes["type"]) if stage == "color" and train.transfer else None,
     )

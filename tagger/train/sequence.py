@@ -155,7 +155,7 @@ def _last_run(root: Root) -> str:
 def _digest(config: Config) -> str:
     """Of the settings that determine the weights; how many workers may change on resuming, what they learn may not."""
     free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures", "save_every", "cache"}
-    free |= {"tensorboard", "mlflow", "data_note"}
+    free |= {"tensorboard", "mlflow", "data_note", "input_threads"}
     settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train"})
     settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -142,7 +142,7 @@ def _cut(learner: Learner) -> BatchPlan:
     plan, context = learner.plan, ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     side = plan.recipe.side(learner.epoch)
-    return BatchPlan(plan.recipe.batch_size, rank, world, plan.seed, plan.augmentation, side)
+    return BatchPlan(plan.recipe.batch_size, rank, world, plan.seed, plan.augmentation, side, plan.input_threads)
 
 
 def _save(learner: Learner, cut: BatchPlan) -> None:

@@ -1,5 +1,7 @@
 """Batches for training: every picture once an epoch, and the same ones however many workers share them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,6 +150,14 @@ def test_the_next_windows_shards_are_asked_for_one_window_ahead():
     assert walk.next_shards(0).tolist() == walk.next_shards(19).tolist() == walk.shards[1].tolist()
     assert walk.next_shards(20).tolist() == walk.shards[2].tolist()
     assert walk.next_shards(59).tolist() == []
+
+
+@pytest.mark.parametrize("threads", [2, 3, 9])
+def test_more_threads_make_the_same_batches(pictures, threads):
+    one = list(training_batches(pictures, ROWS, LABELS, plan(4), 1, 1))
+    many = list(training_batches(pictures, ROWS, LABELS, replace(plan(4), threads=threads), 1, 1))
+    assert [labels.tolist() for _, labels in many] == [labels.tolist() for _, labels in one]
+    assert [numbers(pixels) for pixels, _ in many] == [numbers(pixels) for pixels, _ in one]
 
 
 def test_pictures_of_another_side_are_made(pictures):
