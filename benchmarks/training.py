@@ -35,7 +35,8 @@ from benchmarks.training_sides import Plain, process
 from benchmarks.training_turns import Entry, Host, Rates, Side, interleaved, rates_of
 from tagger import __version__
 from tagger.cluster import connected
-from tagger.config import RayConfig, load_config
+from tagger.config import RayConfig
+from tagger.config_file import load_config
 from tagger.storage import LocalRoot
 from tagger.train.recipe import StagePlan, stage_plan
 

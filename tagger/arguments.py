@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from tagger.config import OVERRIDE, Config, load_config
+from tagger.config import Config
+from tagger.config_file import OVERRIDE, load_config
 from tagger.entry import start_logging
 from tagger.errors import BadInput
 

@@ -23,7 +23,8 @@ from tagger.arguments import (
     configured,
     prepare,
 )
-from tagger.config import Config, as_yaml
+from tagger.config import Config
+from tagger.config_file import as_yaml
 from tagger.entry import finish, start_logging
 from tagger.errors import BadInput, GateRefused
 from tagger.show import arrow_as, facts_as_text, rows_as

@@ -1,27 +1,12 @@
-"""Configuration: one YAML file, dotted overrides, one frozen tree. Every check of a value is here.
+"""Configuration: one frozen tree, a section a room, every key with its meaning, default and check.
 
-`load_config` reads the file with OmegaConf (interpolation, `${oc.env:NAME}`), applies `key.path=value` overrides in
-order, and checks the result against the pydantic tree below. Unknown keys are refused.
+`tagger.config_file` reads it. Unknown keys are refused.
 """
 
 import datetime
-import difflib
-import re
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
-
-from tagger.errors import ConfigError
-
-OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
-"""What an argument must match to be an override; everything else is an operand."""
-
-_SECRET = re.compile(r"(secret|password|token|api_key|access_key)", re.IGNORECASE)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 
 def _iso_text(value: object) -> object:
@@ -311,89 +296,3 @@ class Config(_Section):
     def images_uri(self) -> str:
         """Where the photos are."""
         return self.images or f"{self.root.rstrip('/')}/images"
-
-
-def load_config(file: str | None, overrides: Iterable[str] = ()) -> Config:
-    """The configuration of a command: `file` (null for the defaults), then `key.path=value` overrides in order.
-
-    ConfigError names the file, the key, the value received and what is allowed.
-    """
-    source = file or "command line"
-    tree = _read_yaml(file) if file else OmegaConf.create({})
-    try:
-        merged = OmegaConf.merge(tree, *map(_parse_override, overrides))
-        values = OmegaConf.to_container(merged, resolve=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{source}: {_first_line(error)}") from error
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, source)) from error
-
-
-def as_yaml(config: Config) -> str:
-    """The configuration as YAML, with the values of secret-looking keys masked."""
-    return yaml.safe_dump(_masked(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
-
-
-def _read_yaml(file: str) -> DictConfig:
-    path = Path(file)
-    if not path.is_file():
-        raise ConfigError(f"There is no configuration file '{file}'. {_near_files(path)}")
-    try:
-        tree = OmegaConf.load(path)
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not readable YAML: {_first_line(error)}") from error
-    if not isinstance(tree, DictConfig):
-        raise ConfigError(f"{file} must hold 'key: value' lines at its top level.")
-    return tree
-
-
-def _near_files(path: Path) -> str:
-    folder = path.parent if path.parent.is_dir() else Path("configs")
-    found = sorted(str(p) for p in folder.glob("*.yaml"))
-    return f"There are: {', '.join(found)}." if found else f"{folder} holds no .yaml file."
-
-
-def _parse_override(override: str) -> DictConfig:
-    if not OVERRIDE.match(override):
-        raise ConfigError(f"'{override}' is not an override. Write key.path=value, for example train.width=0.5.")
-    key, _, text = override.partition("=")
-    try:
-        return OmegaConf.from_dotlist([f"{key}={text or repr('')}"])
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"The value of {key} is not readable: '{text}'.") from error
-
-
-def _explain(error: ValidationError, source: str) -> str:
-    lines = [_explain_one(dict(detail), source) for detail in error.errors()]
-    return "\n".join(lines)
-
-
-def _explain_one(detail: dict[str, Any], source: str) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return f"{source}: there is no key '{key}'. {_allowed_keys(detail['loc'])}"
-    return f"{source}: {key} = {detail['input']!r} is not allowed: {detail['msg']}."
-
-
-def _allowed_keys(location: tuple[str | int, ...]) -> str:
-    model: type[BaseModel] = Config
-    for part in location[:-1]:
-        section = model.model_fields[str(part)].annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            model = section
-    names = list(model.model_fields)
-    near = difflib.get_close_matches(str(location[-1]), names, n=1)
-    hint = f"Did you mean '{near[0]}'? " if near else ""
-    return f"{hint}Allowed here: {', '.join(names)}."
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: "***" if v and _SECRET.search(k) else _masked(v) for k, v in value.items()}
-    return value
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

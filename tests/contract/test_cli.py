@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tagger.cli import app
-from tagger.config import OVERRIDE
+from tagger.config_file import OVERRIDE
 from tagger.entry import EXIT_WORDS, run
 from tagger.storage import open_root
 from tagger.tables.store import Tables

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tagger.config import OVERRIDE, Config, as_yaml, load_config
+from tagger.config import Config
+from tagger.config_file import OVERRIDE, as_yaml, load_config
 from tagger.errors import ConfigError
 
 FOLDER = Path(__file__).parents[2] / "configs"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tagger.config import load_config
+from tagger.config_file import load_config
 from tagger.errors import BadInput, GateRefused
 from tagger.evaluate import Request, answer
 from tests.unit.evaluation.small_shop import make_shop

@@ -31,7 +31,8 @@ ALLOWED = {
     # 0, 1
     "": Allowed({"tag.predict"}, set()),
     "errors": Allowed(set(), set()),
-    "config": Allowed({"errors"}, {"omegaconf", "pydantic", "yaml"}),
+    "config": Allowed(set(), {"pydantic"}),
+    "config_file": Allowed({"config", "errors"}, {"omegaconf", "pydantic", "yaml"}),
     "storage": Allowed({"errors"}, {"boto3", "botocore", "fsspec", "pyarrow"}),
     # 2: the core rooms never import each other
     "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
@@ -66,7 +67,7 @@ ALLOWED = {
     "report.photos": Allowed(IO, {*TABLES, "PIL"}),
     "report.reference": Allowed({*BASE, "cli", "entry"}, {"pydantic", "typer"}),
     "entry": Allowed({"errors"}, {"typer"}),
-    "arguments": Allowed({*BASE, "entry"}, {"typer"}),
+    "arguments": Allowed({*BASE, "config_file", "entry"}, {"typer"}),
     "show": Allowed({"errors"}, {"pandas", "pyarrow", "rich"}),
     "demo": Allowed({*IO, "train", "tag", "evaluation"}, {*TABLES, "cv2"}),
     "evaluate": Allowed({*BASE, "storage", "evaluation", "report"}, set()),
@@ -83,6 +84,7 @@ ALLOWED = {
             "demo",
             "entry",
             "arguments",
+            "config_file",
             "evaluate",
         },
         {"typer"},

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tagger.config import load_config
+from tagger.config_file import load_config
 from tagger.errors import BadInput
 from tagger.evaluation.diff_photos import run_diff
 from tests.unit.evaluation.small_shop import INFO, make_shop, save_shop_bundle

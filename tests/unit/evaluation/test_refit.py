@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tagger.config import load_config
+from tagger.config_file import load_config
 from tagger.errors import BadInput, LabelsError
 from tagger.evaluation.refit import refit, write
 from tagger.model.bundle import find_bundle, read_info

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tagger.catalog.split import assign_roles
-from tagger.config import load_config
+from tagger.config_file import load_config
 from tagger.errors import BadInput, GateRefused
 from tagger.evaluation.items import labelled_table
 from tagger.evaluation.run import check_gates, run

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.config import Config, TrainConfig, load_config
+from tagger.config import Config, TrainConfig
+from tagger.config_file import load_config
 from tagger.errors import ConfigError
 from tagger.storage import open_root
 from tagger.train.recipe import Recipe, stage_plan, step_size
