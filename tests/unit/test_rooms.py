@@ -32,7 +32,8 @@ ALLOWED = {
     "": Allowed({"tag.predict"}, set()),
     "errors": Allowed(set(), set()),
     "config": Allowed({"errors"}, {"omegaconf", "pydantic", "yaml"}),
-    "storage": Allowed({"errors"}, {"boto3", "botocore", "fsspec", "pyarrow"}),
+    "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow"}),
+    "storage": Allowed({"errors", "s3"}, {"botocore", "fsspec", "pyarrow"}),
     # 2: the core rooms never import each other
     "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
     "picture.augment": Allowed(BASE, {"numpy", "cv2"}),
