@@ -4,10 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench evidence story docs lock clean
+.PHONY: help setup demo check test e2e bench evidence faults-train story docs lock clean
 
 help: ## List every target
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## Prepare .venv from the lock file; does nothing when it is up to date
 
@@ -43,6 +43,9 @@ bench: setup ## Benchmarks that need no photos; each prints one table
 
 evidence: setup ## The tables of docs/focus.md and docs/robustness.md, from labelled photos: make evidence DATA=FOLDER
 	@for study in masks focus_maps focus_flags robustness scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
+
+faults-train: setup ## Lose workers, the command, the disk and the store in a real training: the table of docs/training-faults.md
+	$(BIN)/python -m tests.e2e.training_faults
 
 story: setup ## White T-shirts on white, tagged off the background: what is caught, and what is flagged in vain
 	$(BIN)/python -m tests.e2e.wrong_reason

@@ -180,51 +180,60 @@ class Stages:
         return train_stage(plan, *arguments)
 
 
+def lost_before_promotion(*_):
+    raise ClusterUnavailable("The cluster is lost.")
+
+
 @pytest.fixture(scope="module")
-def resumed(shop):
-    """A training stopped before color, a fresh one stopped before type, and the first resumed."""
-    seen = []
-    with pytest.MonkeyPatch.context() as patch:
-        for lost, resume in (("color", None), ("type", None), (None, "first")):
-            stages = Stages(lost)
-            patch.setattr(sequence, "train_stage", stages)
-            run_id = seen[0][0][1] if resume else None
-            exit_code(lambda run_id=run_id: start(changed(shop, resume=run_id)))
-            seen.append(stages.asked)
+def starts(shop):
+    """What each start asked for, and its exit code: stopped before color; fresh, stopped before type; the first
+    resumed, stopped between bundle and promotion; resumed once more.
+    """
+    seen, codes, run_id = [], [], None
+    for lost in ("color", "type", "promotion", None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sequence, "train_stage", stages := Stages(lost))
+            if lost == "promotion":
+                patch.setattr(sequence, "promote", lost_before_promotion)
+            resume = run_id if len(seen) > 1 else None
+            codes.append(exit_code(lambda resume=resume: start(changed(shop, resume=resume))))
+        seen.append(stages.asked)
+        run_id = seen[0][0][1]
+    assert codes == [5, 5, 5, 0]
     return seen
 
 
-def test_a_fresh_training_never_continues_an_old_one(resumed):
-    stopped, fresh, _ = resumed
+def test_a_fresh_training_never_continues_an_old_one(starts):
+    stopped, fresh, *_ = starts
     assert [stage for stage, _ in stopped] == ["type", "color"]
     assert [stage for stage, _ in fresh] == ["type"]
     assert fresh[0][1] != stopped[0][1]
 
 
-def test_a_resumed_training_trains_only_what_is_missing(resumed, shop):
-    stopped, _, again = resumed
+def test_a_resumed_training_trains_only_what_is_missing(starts, shop):
+    stopped, _, again, once_more = starts
     run_id = stopped[0][1]
-    assert again == [("color", run_id)]
+    assert (again, once_more) == ([("color", run_id)], [])
     assert open_root(shop.root).exists("models/tagger/production.json")
 
 
-def test_a_finished_training_is_not_resumed(resumed, shop, capsys):
-    assert exit_code(lambda: start(changed(shop, resume=resumed[0][0][1]))) == 2
+def test_a_finished_training_is_not_resumed(starts, shop, capsys):
+    assert exit_code(lambda: start(changed(shop, resume=starts[0][0][1]))) == 2
     assert "is finished. Leave out --resume to start a fresh one." in capsys.readouterr().err
 
 
-def test_last_names_the_training_that_was_started_last(resumed, shop, monkeypatch):
+def test_last_names_the_training_that_was_started_last(starts, shop, monkeypatch):
     stages = Stages("type")
     monkeypatch.setattr(sequence, "train_stage", stages)
     assert exit_code(lambda: start(changed(shop, resume="last"))) == 5
-    assert stages.asked == resumed[1]
+    assert stages.asked == starts[1]
 
 
-def test_other_settings_are_not_resumed(resumed, shop, capsys):
+def test_other_settings_are_not_resumed(starts, shop, capsys):
     assert exit_code(lambda: start(changed(shop, resume="last", learning_rate=1e-3))) == 2
     assert "the settings differ from those" in capsys.readouterr().err
 
 
-def test_a_training_that_is_not_there_is_not_resumed(resumed, shop, capsys):
+def test_a_training_that_is_not_there_is_not_resumed(starts, shop, capsys):
     assert exit_code(lambda: start(changed(shop, resume="train-of-old"))) == 2
     assert "There is no stopped training 'train-of-old'" in capsys.readouterr().err
