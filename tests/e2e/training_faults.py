@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -121,15 +122,17 @@ class Series:
         names = {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "REGION": "us-east-1"}
         os.environ.update({f"AWS_{name}": value for name, value in names.items()} | {"AWS_ENDPOINT_URL": self.endpoint})
         boto3.client("s3", endpoint_url=self.endpoint).create_bucket(Bucket="shop")
-        self.undisturbed = self.local("undisturbed")
+        self.undisturbed = Training(folder, str(folder / "undisturbed"), cache=self.cache)
         if not (folder / "undisturbed.seconds").exists():
+            self.undisturbed = self.local("undisturbed")
             self.undisturbed.start()
             assert self.undisturbed.end() == 0, self.undisturbed.log.read_text()
             (folder / "undisturbed.seconds").write_text(str(self.undisturbed.seconds))
 
     def local(self, name: str) -> Training:
-        return Training(self.folder, str(self.folder / f"{name}-{time.time():.0f}" if name != "undisturbed" else
-                        self.folder / name), cache=self.cache)  # fmt: skip
+        """A training under a new root on this disk."""
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+        return Training(self.folder, str(self.folder / name), cache=self.cache)
 
     def row(self, fault: str, training: Training) -> Row:
         """What came of a training, compared with the undisturbed one."""
@@ -230,7 +233,7 @@ def _fill(file: Path) -> None:
 def _store_lost(series: Series, fault: str, lose: Callable[[LossyProxy, Training], None]) -> Row:
     proxy = LossyProxy(series.endpoint)
     try:
-        training = Training(series.folder, f"s3://shop/{fault}-{time.time():.0f}", endpoint=proxy.uri)
+        training = Training(series.folder, f"s3://shop/{fault}", endpoint=proxy.uri)
         training.start()
         lose(proxy, training)
         row = _finish(series, fault, training)
@@ -252,7 +255,7 @@ def store_lost_in_training(series: Series, fault: str) -> Row:
 
 def store_lost_in_a_save(series: Series, fault: str) -> Row:
     """The same, in the middle of the request that writes a checkpoint."""
-    return _store_lost(series, fault, lambda proxy, _: proxy.lose_at(rb"(PUT|POST) \S*arrays\.npz", 2, OUTAGE_S))
+    return _store_lost(series, fault, lambda proxy, _: proxy.lose_at(rb"(PUT|POST) \S*arrays\.npz", 1, OUTAGE_S))
 
 
 FAULTS: dict[str, Callable[[Series, str], Row | None]] = {
