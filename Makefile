@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench bench-training evidence story docs lock clean
+.PHONY: help setup demo check test e2e bench bench-training evidence faults-train story docs lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ bench-training: setup ## What a training costs, part by part, against plain loop
 
 evidence: setup ## The tables of docs/focus.md and docs/robustness.md, from labelled photos: make evidence DATA=FOLDER
 	@for study in masks focus_maps focus_flags robustness scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
+
+faults-train: setup ## Lose workers, the command, the disk and the store in a real training: the table of docs/training-faults.md
+	$(BIN)/python -m tests.e2e.training_faults
 
 story: setup ## White T-shirts on white, tagged off the background: what is caught, and what is flagged in vain
 	$(BIN)/python -m tests.e2e.wrong_reason

@@ -15,6 +15,8 @@ from tagger.errors import ClusterUnavailable
 _DEFAULTS = {
     # A loaded small machine needs longer than Ray's 60 s to import TensorFlow in every worker.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    # A worker that has not answered for as long is lost; Ray's own limit is 600 s.
+    "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "120",
     # Actors without GPUs must not see any.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_COLOR_PREFIX": "0",

@@ -1,31 +1,27 @@
-"""Roots: a local folder or `s3://bucket/prefix`, one interface. The only file that knows S3.
-
-Credentials come from the standard AWS chain alone, the endpoint from `AWS_ENDPOINT_URL`; boto3, pyarrow, s3fs (behind
-fsspec) and deltalake are all configured from that one place, so that they agree.
-"""
+"""Roots: a local folder or `s3://bucket/prefix`, one interface. With its clients in `s3.py`, all that knows S3."""
 
 import contextlib
+import errno
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import boto3
 import fsspec
 import pyarrow.fs
 from botocore import exceptions as aws
-from botocore.config import Config
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
+from tagger.s3 import arrow_s3, delta_options, s3_client, s3_environment
 
 _MAKING_CLIENT = threading.Lock()
 _MISSING = {"NoSuchKey", "404", "NotFound"}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {"AccessDenied", "403", "Forbidden", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "400"}
 
 
@@ -83,7 +79,7 @@ class Root:
         raise NotImplementedError
 
     def write_bytes(self, key: str, data: bytes) -> None:
-        """Write the whole object or nothing."""
+        """Write the whole object or nothing. StorageUnavailable on an outage or where no space is left."""
         raise NotImplementedError
 
     def delete(self, key: str) -> None:
@@ -180,15 +176,21 @@ class LocalRoot(Root):
 @contextlib.contextmanager
 def _written_beside(path: Path, data: bytes) -> Iterator[str]:
     """A complete file in the same folder, for the length of the block."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    temporary = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         yield temporary
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        wanted = f"{len(data)} bytes to {path}"
+        raise StorageUnavailable(f"Could not write {wanted}: {error.strerror}. Make space on that disk.") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -298,13 +300,13 @@ class S3Root(Root):
             raise FetchFailed("download_failed", str(error)) from error
 
     def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:
-        return _arrow_s3(_environment()), f"{self.bucket}/{self.prefix}".rstrip("/")
+        return arrow_s3(s3_environment()), f"{self.bucket}/{self.prefix}".rstrip("/")
 
     def delta(self) -> tuple[str, dict[str, str]]:
-        return f"s3://{quote(self.uri.removeprefix('s3://'))}", _delta_options()
+        return f"s3://{quote(self.uri.removeprefix('s3://'))}", delta_options()
 
     def files(self) -> fsspec.AbstractFileSystem:
-        where = _environment()
+        where = s3_environment()
         region = {"region_name": where.region}
         return fsspec.filesystem("s3", endpoint_url=where.endpoint, client_kwargs=region, use_listings_cache=False)
 
@@ -348,51 +350,3 @@ def _fetch_reason(error: aws.ClientError) -> str:
     if code in {"PreconditionFailed", "412"}:
         return "changed_during_run"
     return "access_denied" if code in _DENIED else "download_failed"
-
-
-@dataclass(frozen=True)
-class _S3Environment:
-    """What all S3 clients must agree on."""
-
-    endpoint: str | None
-    region: str
-
-
-def _environment() -> _S3Environment:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise BadInput(f"AWS_ENDPOINT_URL is '{endpoint}'. Write it with its scheme, for example http://host:9000.")
-    region = os.environ.get("AWS_REGION") or boto3.Session().region_name or "us-east-1"
-    return _S3Environment(endpoint, region)
-
-
-def s3_client() -> Any:
-    """A boto3 client with the product's retries, time-outs and connection pool."""
-    where, retries = _environment(), {"mode": "standard", "max_attempts": 5}
-    config = Config(retries=retries, connect_timeout=5, read_timeout=30, max_pool_connections=64)
-    # A session of its own: boto3's default one keeps the first credentials and breaks between threads.
-    return boto3.Session().client("s3", endpoint_url=where.endpoint, region_name=where.region, config=config)
-
-
-@lru_cache(maxsize=8)
-def _arrow_s3(environment: _S3Environment) -> pyarrow.fs.FileSystem:
-    options: dict[str, Any] = {"region": environment.region}
-    if environment.endpoint:
-        parts = urlsplit(environment.endpoint)
-        options |= {"endpoint_override": parts.netloc, "scheme": parts.scheme}
-    return pyarrow.fs.S3FileSystem(**options)
-
-
-def _delta_options() -> dict[str, str]:
-    where = _environment()
-    options = {"AWS_REGION": where.region}
-    if where.endpoint:
-        is_plain = where.endpoint.startswith("http://")
-        options |= {"AWS_ENDPOINT_URL": where.endpoint, "AWS_ALLOW_HTTP": str(is_plain).lower()}
-    credentials = boto3.Session().get_credentials()
-    if credentials is not None:
-        frozen = credentials.get_frozen_credentials()
-        options |= {"AWS_ACCESS_KEY_ID": frozen.access_key, "AWS_SECRET_ACCESS_KEY": frozen.secret_key}
-        if frozen.token:
-            options["AWS_SESSION_TOKEN"] = frozen.token
-    return options

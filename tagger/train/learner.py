@@ -119,8 +119,7 @@ class Learner:
     def digest(self, world: int) -> str:
         """SHA-256 of all weights. RuntimeError where the ranks' weights differ by a bit."""
         digest = weights_digest(self.network.get_weights())
-        mine = np.int64(int(digest[:12], 16))
-        if int(self._sum(mine).numpy()) != int(mine) * world:
+        if not is_shared(digest, world, lambda mine: int(self._sum(mine).numpy())):
             raise RuntimeError(
                 f"The weights of the {self.plan.stage} network differ between workers: {digest} is not shared."
             )
@@ -152,6 +151,15 @@ class Learner:
         weights = {id(variable) for variable in self.network.weights}
         seeds = [variable for variable in self.network.variables if id(variable) not in weights]
         return [*self._optimizer.variables, *seeds]
+
+
+def is_shared(digest: str, world: int, total: Callable[[np.int64], int]) -> bool:
+    """Whether all `world` ranks hold this digest; where they differ, at least one of them learns it here.
+
+    total: the sum of the ranks' numbers, a collective operation. 48 bits of the digest leave it room for 32,768 ranks.
+    """
+    mine = np.int64(int(digest[:12], 16))
+    return total(mine) == int(mine) * world
 
 
 def limit_threads(threads: int | None, workers_here: int) -> None:

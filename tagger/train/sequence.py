@@ -19,11 +19,11 @@ from tagger import __version__
 from tagger.catalog.labels import Labels, check_images, labels_place, read_label_space, read_labels
 from tagger.catalog.split import ROLES, UNUSED, assign_roles, check_roles
 from tagger.config import Config
-from tagger.errors import BadInput, ConfigError
+from tagger.errors import BadInput, ClusterUnavailable, ConfigError, TaggerError
 from tagger.evaluation.card import model_card
 from tagger.evaluation.fitting import Fitted, LabelledRows, fit_bundle
 from tagger.evaluation.gate import check_accuracy, check_promotion, serving_tagger
-from tagger.model.bundle import BundleInfo, promote, save_bundle
+from tagger.model.bundle import BundleInfo, promote, read_info, save_bundle
 from tagger.picture.fit import Fit
 from tagger.storage import Root, open_root
 from tagger.train.checkpoint import unpack_weights
@@ -66,8 +66,8 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
         fitted, networks = _fit(config, facts, pictures, items, history)
         tracker.finished({f"{name}_accuracy": result.accuracy for name, result in fitted.evaluations.items()})
         bundle = _write(root, fitted, networks)
-        root.write_bytes(f"work/{run_id}/finished.json", b"{}")
         _promote(config, root, fitted, Pictures(pictures, items.shards), items)
+        root.write_bytes(f"work/{run_id}/published.json", b"{}")
         return TrainingSummary(bundle.uri, fitted, history)
 
 
@@ -111,16 +111,26 @@ def _decode(tasks: list[ShardTask]) -> list[dict[str, Any]]:
     ray.data.DataContext.get_current().enable_progress_bars = False
     rows = ray.data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
     found: dict[str, dict[str, Any]] = {}
-    for row in rows.map(_decode_row, num_cpus=1).iter_rows():
-        summary = json.loads(row["summary"])
-        found[summary["shard"]] = summary
-        logger.info("decoded %d of %d shards of photos", len(found), len(tasks))
+    try:
+        for row in rows.map(_decode_row, num_cpus=1).iter_rows():
+            if row["failure"]:
+                raise pickle.loads(row["failure"])
+            summary = json.loads(row["summary"])
+            found[summary["shard"]] = summary
+            logger.info("decoded %d of %d shards of photos", len(found), len(tasks))
+    except ray.exceptions.RayTaskError:
+        raise  # a bug in the task; its text holds the worker's trace
+    except ray.exceptions.RayError as error:
+        raise ClusterUnavailable(f"The photos could not all be decoded: {str(error).splitlines()[0]}") from error
     return [found[task.name] for task in tasks]
 
 
 def _decode_row(row: dict[str, Any]) -> dict[str, Any]:
-    """Task and summary travel as bytes and text: Arrow must not guess at a type for them."""
-    return {"summary": json.dumps(decode_shard(pickle.loads(row["task"])))}
+    """Task, summary and error travel as bytes and text: Arrow must not guess at a type for them."""
+    try:
+        return {"summary": json.dumps(decode_shard(pickle.loads(row["task"]))), "failure": b""}
+    except TaggerError as error:
+        return {"summary": "", "failure": pickle.dumps(error)}
 
 
 def _run_id(config: Config, root: Root) -> str:
@@ -138,7 +148,7 @@ def _run_id(config: Config, root: Root) -> str:
         raise BadInput(f"There is no stopped training '{run_id}' under {root.uri}/work.") from error
     if found != digest:
         raise ConfigError(f"train.resume: the settings differ from those that {run_id} was started with. Start afresh.")
-    if root.exists(f"work/{run_id}/finished.json"):
+    if root.exists(f"work/{run_id}/published.json"):
         raise BadInput(f"The training {run_id} is finished. Leave out --resume to start a fresh one.")
     logger.info("training run %s under %s goes on", run_id, root.uri)
     return run_id
@@ -258,9 +268,10 @@ def _provenance(facts: TrainingFacts, history: list[dict[str, Any]]) -> dict[str
 
 
 def _write(root: Root, fitted: Fitted, networks: Mapping[str, Any]) -> Root:
-    """The bundle's folder, written."""
+    """The bundle's folder, written; again where this run wrote it and was stopped after."""
     bundle = root.child("models", fitted.info.name, fitted.info.version)
-    if bundle.exists("bundle.json"):
+    run_id = fitted.info.provenance["run_id"]
+    if bundle.exists("bundle.json") and read_info(bundle).provenance.get("run_id") != run_id:
         raise BadInput(f"{bundle.uri} exists already. Give another train.version.")
     files = {"reference.json": json.dumps(fitted.reference, indent=1), "MODEL_CARD.md": model_card(fitted)}
     save_bundle(bundle, fitted.info, networks, files)

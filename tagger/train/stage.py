@@ -1,9 +1,11 @@
 """One network's training on Ray Train: the same loop on one worker and on many.
 
 TensorflowTrainer starts the workers; rank 0 alone writes checkpoints. What Ray Train has registered counts, and nothing
-else: a checkpoint that was being written when a worker died is left out, however complete it looks.
+else: a checkpoint that was being written when a worker died is left out, however complete it looks. Only where the
+register itself is damaged are all checkpoints that are there looked through.
 """
 
+import json
 import logging
 import os
 import tempfile
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 _OPEN_SHARDS = 4 * SHUFFLE_SHARDS + 32
 """Two windows of the shuffle with pixels and masks, and some for the `select` items."""
 _PROGRESS_EVERY_S = 10.0
+_REGISTER = "checkpoint_manager_snapshot.json"
+"""Ray Train's list of checkpoints, in the stage's folder. Ray rewrites it in place: power or space may fail between."""
 _KEPT = 2
 """Checkpoints that are kept: the newest, and the one before in case the newest is damaged."""
 _PROGRESS_LINE = "%s epoch %d/%d, %d px: %d of %d pictures, %.0f/s"
@@ -59,32 +63,51 @@ def train_stage(plan: StagePlan, items: StageItems, scaling: ray.train.ScalingCo
     """Train one network and return its best epoch on the `select` items.
 
     A run under the same id continues from its last checkpoint. ClusterUnavailable where workers were lost more than
-    `max_failures` times, with the first worker's own words.
+    `max_failures` times, or the checkpoints could not be kept, with the first worker's own words.
     """
     from ray.train.tensorflow import TensorflowTrainer  # imports TensorFlow, which decode tasks must not pay for
 
     filesystem, path = plan.work.arrow()
-    if not plan.root_uri.startswith("s3://"):
-        os.makedirs(path, exist_ok=True)
-    trainer = TensorflowTrainer(
-        _train_worker,
-        train_loop_config={"plan": plan, "items": items},
-        scaling_config=scaling,
-        run_config=ray.train.RunConfig(
-            name=f"stage-{plan.stage}",
-            storage_path=path,
-            storage_filesystem=filesystem,
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=_KEPT),
-            failure_config=ray.train.FailureConfig(max_failures=max_failures),
-        ),
-    )
     try:
-        result = trainer.fit()
-    except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+        if not plan.root_uri.startswith("s3://"):
+            os.makedirs(path, exist_ok=True)
+        trainer = TensorflowTrainer(
+            _train_worker,
+            train_loop_config={"plan": plan, "items": items, "left": _left_checkpoints(plan)},
+            scaling_config=scaling,
+            run_config=ray.train.RunConfig(
+                name=_folder(plan),
+                storage_path=path,
+                storage_filesystem=filesystem,
+                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=_KEPT),
+                failure_config=ray.train.FailureConfig(max_failures=max_failures),
+            ),
+        )
+        return _read_result(trainer.fit(), plan)
+    except (ray.train.TrainingFailedError, ray.exceptions.RayError, OSError) as error:
         raise ClusterUnavailable(
             f"Training of the {plan.stage} network stopped: {_reason(error)}. Continue it with --resume {plan.run_id}."
         ) from error
-    return _read_result(result, plan)
+
+
+def _folder(plan: StagePlan) -> str:
+    return f"stage-{plan.stage}"
+
+
+def _left_checkpoints(plan: StagePlan) -> list[ray.train.Checkpoint]:
+    """Where Ray's register is unreadable: all checkpoints, from old to new, and the register is removed. Else none."""
+    try:
+        json.loads(plan.work.read_bytes(f"{_folder(plan)}/{_REGISTER}"))
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        logger.warning("The list of checkpoints of %s is damaged; what is there is looked through.", plan.stage)
+    else:
+        return []
+    plan.work.delete(f"{_folder(plan)}/{_REGISTER}")
+    names = {found.key.split("/")[1] for found in plan.work.list_objects(f"{_folder(plan)}/checkpoint_")}
+    filesystem, path = plan.work.arrow()
+    return [ray.train.Checkpoint(f"{path}/{_folder(plan)}/{name}", filesystem) for name in sorted(names)]
 
 
 def _reason(error: Exception) -> str:
@@ -112,10 +135,12 @@ def _train_worker(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     limit_threads(plan.threads, context.get_local_world_size())
     learner = Learner(plan, items.fit_labels)
-    last = _last_state()
+    last = _last_state(config["left"])
     if last is not None:
         learner.restore(last)
         logger.info("%s goes on from epoch %d, step %d", plan.stage, learner.epoch + 1, learner.step)
+        if ray.train.get_checkpoint() is None:
+            _save(learner, _cut(learner))
     pictures = Pictures(open_root(plan.pictures_uri), items.shards, _OPEN_SHARDS)
     while learner.epoch < plan.recipe.epochs:
         _one_epoch(learner, pictures, items)
@@ -157,12 +182,12 @@ def _save(learner: Learner, cut: BatchPlan) -> None:
         ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _last_state() -> State | None:
-    """The newest registered checkpoint that is whole; every rank finds the same one."""
-    if ray.train.get_checkpoint() is None:
-        return None
-    reported = [each.checkpoint for each in ray.train.get_all_reported_checkpoints()]
-    with _folders(reported[::-1]) as folders:
+def _last_state(left: list[ray.train.Checkpoint]) -> State | None:
+    """The newest checkpoint that is whole, of those registered, else of those `left`; every rank finds the same one."""
+    known = left
+    if ray.train.get_checkpoint() is not None:
+        known = [each.checkpoint for each in ray.train.get_all_reported_checkpoints()]
+    with _folders(known[::-1]) as folders:
         return newest_state(folders)
 
 

@@ -33,7 +33,8 @@ ALLOWED = {
     "errors": Allowed(set(), set()),
     "config": Allowed(set(), {"pydantic"}),
     "config_file": Allowed({"config", "errors"}, {"omegaconf", "pydantic", "yaml"}),
-    "storage": Allowed({"errors"}, {"boto3", "botocore", "fsspec", "pyarrow"}),
+    "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow"}),
+    "storage": Allowed({"errors", "s3"}, {"botocore", "fsspec", "pyarrow"}),
     # 2: the core rooms never import each other
     "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
     "picture.augment": Allowed(BASE, {"numpy", "cv2"}),

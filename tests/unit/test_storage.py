@@ -1,5 +1,6 @@
 """Roots on a local disk: order of the listing, whole writes, one winner, reasons why a photo did not come."""
 
+import errno
 import os
 import pickle
 import threading
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.errors import BadInput, FetchFailed
+from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.storage import open_root
 
 # Few characters around "/" (0x2F) in byte order, so that folders and files with a common start are frequent.
@@ -228,3 +229,20 @@ def test_a_local_root_for_the_libraries_that_want_their_own(root):
     assert root.delta() == (root.uri, {})
     root.write_bytes("a", b"1")
     assert root.files().cat(f"{root.uri}/a") == b"1"
+
+
+@pytest.mark.parametrize("write", ["write_bytes", "create_once"])
+def test_a_full_disk_is_told_and_leaves_nothing(root, monkeypatch, write):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageUnavailable, match="write 3 bytes to .*/a/b: No space left on device. Make space"):
+        getattr(root, write)("a/b", b"abc")
+    assert list(Path(root.uri, "a").iterdir()) == []
+
+
+def test_what_pickle_brings_to_a_worker_has_the_same_retries(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    filesystem, _ = open_root("s3://shop/a").arrow()
+    assert pickle.loads(pickle.dumps(filesystem)) is filesystem  # made by our own function, not by pyarrow's

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tagger.catalog.synth.writer import write_catalogue
+from tagger.errors import StorageUnavailable
 from tagger.focus.mask import foreground_masks
 from tagger.focus.repaint import BELIEVED_QUALITY
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, decode_photo
@@ -25,6 +26,20 @@ class ElsewhereRoot(Root):
     def read_bytes(self, key):
         self.reads.append(key)
         return self.objects[key]
+
+
+class LostRoot(ElsewhereRoot):
+    """A root that does not answer for a while."""
+
+    def __init__(self, objects, failures):
+        super().__init__(objects)
+        self.failures = failures
+
+    def read_bytes(self, key):
+        data = super().read_bytes(key)
+        if len(self.reads) <= self.failures:
+            raise StorageUnavailable("Could not read it.")
+        return data
 
 
 @pytest.fixture
@@ -97,3 +112,17 @@ def test_masks_are_those_of_the_foreground_where_they_are_believed(tmp_path):
     assert (found.quality >= BELIEVED_QUALITY).any() and (found.quality < BELIEVED_QUALITY).any()
     for mask, own, quality in zip(believed_masks(pixels), found.masks, found.quality, strict=True):
         np.testing.assert_array_equal(mask, own >= 0.5 if quality >= BELIEVED_QUALITY else np.zeros_like(mask))
+
+
+def test_a_storage_that_comes_back_is_waited_for(elsewhere, monkeypatch):
+    waits = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    pictures = Pictures(LostRoot(elsewhere.objects, 3), SHARDS)
+    assert numbers(pictures.take(np.array([1]))) == [1]
+    assert sum(waits) >= 30
+
+
+def test_a_storage_that_stays_away_is_told(elsewhere, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with pytest.raises(StorageUnavailable, match="Could not read it."):
+        Pictures(LostRoot(elsewhere.objects, 99), SHARDS).take(np.array([1]))
