@@ -81,6 +81,7 @@ def train_stage(plan: StagePlan, items: StageItems, scaling: ray.train.ScalingCo
                 storage_filesystem=filesystem,
                 checkpoint_config=ray.train.CheckpointConfig(num_to_keep=_KEPT),
                 failure_config=ray.train.FailureConfig(max_failures=max_failures),
+                logging_config=ray.train.LoggingConfig(log_level="WARNING"),  # type: ignore[call-arg]  # of Train V2
             ),
         )
         return _read_result(trainer.fit(), plan)
