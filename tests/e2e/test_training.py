@@ -57,7 +57,7 @@ def classes():
 
 
 def plan(place, run_id):
-    # Adam's larger steps make 0.5 % of loss out of a millionth of the weights: no way to tell one BatchNorm from another.
+    # Larger steps of Adam make half a percent of the loss out of a millionth of the weights, as any BatchNorm does.
     recipe = Recipe(EPOCHS, 16, 1e-4, "cosine", 2, 0.01, 0.1, 0.0, 0.9, ((32, 0.67),))
     return StagePlan(
         stage="type",
