@@ -57,7 +57,8 @@ def classes():
 
 
 def plan(place, run_id):
-    recipe = Recipe(EPOCHS, 16, 1e-3, "cosine", 2, 0.01, 0.1, 0.0, 0.9, ((32, 0.67),))
+    # Larger steps of Adam make half a percent of the loss out of a millionth of the weights, as any BatchNorm does.
+    recipe = Recipe(EPOCHS, 16, 1e-4, "cosine", 2, 0.01, 0.1, 0.0, 0.9, ((32, 0.67),))
     return StagePlan(
         stage="type",
         root_uri=str(place),
@@ -102,8 +103,8 @@ def together(place):
 def test_two_workers_learn_what_one_learns_with_the_same_global_batch(alone, together):
     assert [row["side"] for row in alone.history] == [32, 32, 128]
     for one, two in zip(alone.history, together.history, strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=2e-3)
-        assert two["select_loss"] == pytest.approx(one["select_loss"], rel=2e-2)
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-3)
+        assert two["select_loss"] == pytest.approx(one["select_loss"], rel=1e-3)
     assert alone.history[-1]["loss"] < alone.history[0]["loss"]
 
 
