@@ -49,6 +49,7 @@ evidence: setup ## The tables of docs/focus.md and docs/robustness.md, from labe
 	@for study in masks focus_maps focus_flags robustness scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
 
 faults-train: setup ## Lose workers, the command, the disk and the store in a real training: the table of docs/training-faults.md
+	$(BIN)/pytest -m long tests/e2e/test_training.py
 	$(BIN)/python -m tests.e2e.training_faults
 
 story: setup ## White T-shirts on white, tagged off the background: what is caught, and what is flagged in vain

@@ -129,6 +129,7 @@ def stopped(place):
     return stopped
 
 
+@pytest.mark.long
 def test_where_the_newest_checkpoint_is_damaged_the_one_before_is_taken(stopped, alone):
     cut_short(stage_folder(stopped), newest_arrays(stage_folder(stopped)))
     with Watch(stage_folder(stopped)) as watch:
@@ -137,6 +138,7 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_is_taken(stopped,
     assert (result.digest, result.weights) == (alone.digest, alone.weights)
 
 
+@pytest.mark.long
 def test_where_the_list_of_checkpoints_is_damaged_what_is_there_is_found(stopped, alone):
     cut_short(stage_folder(stopped), REGISTER)
     with Watch(stage_folder(stopped)) as watch:
