@@ -14,6 +14,7 @@ from tagger.catalog.split import assign_roles
 from tagger.catalog.synth.palette import SHADES, lab_to_rgb, rgb_to_lab, sample_rgb
 from tagger.catalog.synth.scene import draw_item
 from tagger.catalog.synth.shapes import TYPES
+from tagger.flags.shades import tolerated
 from tagger.focus.repaint import repainted
 from tagger.picture.fit import Fit, fit_picture
 
@@ -26,28 +27,9 @@ _LARGEST_PX = 256
 """Longer side of the photos, as the catalogue has it."""
 _BEHIND = np.array([(128, 128, 128), (35, 60, 120), (150, 40, 45), (60, 110, 70), (25, 25, 25)], np.uint8)
 
-NEIGHBORS = {
-    "Black": {"Navy Blue", "Grey", "Brown"},
-    "White": {"Cream", "Silver"},
-    "Grey": {"Black", "Silver"},
-    "Silver": {"Grey", "White"},
-    "Gold": {"Yellow", "Beige", "Brown"},
-    "Navy Blue": {"Black", "Blue"},
-    "Blue": {"Navy Blue", "Turquoise", "Purple"},
-    "Turquoise": {"Blue", "Green"},
-    "Green": {"Turquoise", "Olive"},
-    "Olive": {"Green", "Brown"},
-    "Yellow": {"Gold", "Orange", "Cream"},
-    "Orange": {"Yellow", "Red", "Brown"},
-    "Red": {"Orange", "Maroon", "Pink"},
-    "Maroon": {"Red", "Brown", "Purple"},
-    "Pink": {"Red", "Purple"},
-    "Purple": {"Pink", "Maroon", "Blue"},
-    "Brown": {"Black", "Gold", "Olive", "Orange", "Maroon", "Beige"},
-    "Beige": {"Gold", "Brown", "Cream"},
-    "Cream": {"White", "Beige", "Yellow"},
-}
-"""Shades that border on each other in Lab (`SHADES`), between which people's labels differ too."""
+_NAMES = (*PLAIN_COLORS, "Multicolor")
+_NEAR = {name: {_NAMES[k] for k in np.flatnonzero(row)} for name, row in zip(_NAMES, tolerated(_NAMES), strict=True)}
+"""Color -> itself and its neighbouring shades, as evaluations tolerate them."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +115,7 @@ def cropped(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
 def other_colors(colors: np.ndarray, seed: int) -> np.ndarray:
     """(N,): for each color another plain one, which is not its neighbor."""
     rng = np.random.default_rng(seed)
-    free = ([c for c in PLAIN_COLORS if c != own and c not in NEIGHBORS.get(own, ())] for own in colors)
+    free = ([c for c in PLAIN_COLORS if c not in _NEAR[own]] for own in colors)
     return np.array([rng.choice(names) for names in free])
 
 
@@ -159,7 +141,7 @@ def before_plain(pixels: np.ndarray, foreground: np.ndarray) -> np.ndarray:
 
 def is_near(answers: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """(N,): the answer is the color or a neighbor of it."""
-    return np.array([a == c or a in NEIGHBORS.get(c, ()) for a, c in zip(answers, colors, strict=True)])
+    return np.array([answer in _NEAR[color] for answer, color in zip(answers, colors, strict=True)])
 
 
 def _jpeg(picture: np.ndarray, quality: int) -> np.ndarray:

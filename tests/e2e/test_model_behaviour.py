@@ -35,10 +35,10 @@ LEAST_KEPT = {
     ("photos", "saved_again"): {"type": 0.95, "color": 0.95},
     ("photos", "cropped"): {"type": 0.90, "color": 0.88},
 }
-LEAST_FOLLOWED = {"drawn": 0.78, "photos": 0.80}
+LEAST_FOLLOWED = {"drawn": 0.78, "photos": 0.68}
 LEAST_TYPE_AFTER_RECOLORING = {"drawn": 0.35, "photos": 0.60}
-LEAST_COLOR_BEFORE_PLAIN = {"drawn": 0.55, "photos": 0.68}
-LEAST_SOLID_NEAR, LEAST_SOLID_RIGHT = 15.0, 8.0
+LEAST_COLOR_BEFORE_PLAIN = {"drawn": 0.68, "photos": 0.82}
+LEAST_SOLID_NEAR, LEAST_SOLID_RIGHT = 15.0, 11.0
 """Of 19 colors, mean over types: the color or its neighbor; the color itself."""
 
 
@@ -157,8 +157,3 @@ def test_mft_solid_products_of_every_color_are_tagged_with_it_or_its_neighbor(as
     words = f"{near:.1f} of {count} near, {right:.1f} right; near by color: {weak}"
     assert near >= LEAST_SOLID_NEAR, words
     assert right >= LEAST_SOLID_RIGHT, words
-
-
-def test_neighbors_are_mutual():
-    for color, others in shop.NEIGHBORS.items():
-        assert color not in others and all(color in shop.NEIGHBORS[other] for other in others)
