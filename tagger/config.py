@@ -16,6 +16,11 @@ def _iso_text(value: object) -> object:
     return value
 
 
+def _number_as_text(value: object) -> object:
+    """A version may be written 3; a fraction may not, for 1.10 would become 1.1."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -65,7 +70,7 @@ class TrainConfig(_Section):
 
     name: str = "tagger"
     """The bundle's name under `models/`."""
-    version: str | None = None
+    version: Annotated[str | None, BeforeValidator(_number_as_text)] = None
     """The bundle's version; null takes the time the training started."""
     trunk: Literal["seed_cnn", "residual_cnn"] = "seed_cnn"
     """The convolutional trunk: the customer's five blocks, or ten convolutions with shortcuts (docs/training.md)."""

@@ -54,6 +54,7 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     """
     root, sinks = open_root(config.root), open_sinks(config.train)
     run_id = _run_id(config, root)
+    _free_place(root, config.train.name, _version(config, run_id), run_id)  # told now, not after hours
     pictures = open_root(config.train.cache or f"{root.uri}/cache").child("pictures")
     items = prepare_items(config, labels, pictures)
     _check_batch(config, items)
@@ -154,6 +155,10 @@ def _run_id(config: Config, root: Root) -> str:
     return run_id
 
 
+def _version(config: Config, run_id: str) -> str:
+    return config.train.version or run_id.removeprefix("train-")
+
+
 def _last_run(root: Root) -> str:
     """The training that was started last; their names sort by time."""
     started = [found.key for found in root.list_objects("work/train-") if found.key.endswith("/train.json")]
@@ -220,7 +225,7 @@ def _fit(
     }
     draft = BundleInfo(
         name=config.train.name,
-        version=config.train.version or facts.run_id.removeprefix("train-"),
+        version=_version(config, facts.run_id),
         classes=classes,
         temperatures={"type": 1.0, "color": 1.0},
         width=config.train.width,
@@ -267,12 +272,17 @@ def _provenance(facts: TrainingFacts, history: list[dict[str, Any]]) -> dict[str
     }
 
 
-def _write(root: Root, fitted: Fitted, networks: Mapping[str, Any]) -> Root:
-    """The bundle's folder, written; again where this run wrote it and was stopped after."""
-    bundle = root.child("models", fitted.info.name, fitted.info.version)
-    run_id = fitted.info.provenance["run_id"]
+def _free_place(root: Root, name: str, version: str, run_id: str) -> Root:
+    """Where a bundle goes. BadInput where another training's bundle is: a bundle never changes."""
+    bundle = root.child("models", name, version)
     if bundle.exists("bundle.json") and read_info(bundle).provenance.get("run_id") != run_id:
         raise BadInput(f"{bundle.uri} exists already. Give another train.version.")
+    return bundle
+
+
+def _write(root: Root, fitted: Fitted, networks: Mapping[str, Any]) -> Root:
+    """The bundle's folder, written; again where this run wrote it and was stopped after."""
+    bundle = _free_place(root, fitted.info.name, fitted.info.version, fitted.info.provenance["run_id"])
     files = {"reference.json": json.dumps(fitted.reference, indent=1), "MODEL_CARD.md": model_card(fitted)}
     save_bundle(bundle, fitted.info, networks, files)
     logger.info("wrote %s", bundle.uri)

@@ -67,6 +67,8 @@ def test_a_value_may_come_from_the_environment(file, monkeypatch):
         ("date=null", None, "date", None),
         ("model=s3://b/a=b", None, "model", "s3://b/a=b"),  # only the first = divides
         ("train.head=[64,32]", "train", "head", (64, 32)),
+        ("train.version=3", "train", "version", "3"),
+        ("train.sizes={64: 0.5}", "train", "sizes", {64: 0.5}),
         ("tag.since=2026-11-22T10:00:00Z", "tag", "since", dt.datetime(2026, 11, 22, 10, tzinfo=dt.UTC)),
         ("tag.prefix=images/", "tag", "prefix", "images/"),
         ("review.minutes=45", "review", "minutes", 45),

@@ -1,0 +1,53 @@
+"""What a training refuses before it costs anything."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tagger.catalog.labels import Labels, LabelSpace
+from tagger.config import Config, TrainConfig
+from tagger.errors import BadInput, ConfigError
+from tagger.model.bundle import SHIPPED
+from tagger.storage import open_root
+from tagger.train import sequence
+
+LABELS = Labels(
+    pd.DataFrame({"image_key": ["a"], "type": "Shirt", "color": "Red"}), LabelSpace(("Shirt",), ("Red",), {}, {})
+)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A root where version 1 of the bundle `tagger` was trained by somebody else."""
+    root = open_root(str(tmp_path))
+    serving = json.loads((SHIPPED / "fashion-24x20" / "production.json").read_text())["version"]
+    description = (SHIPPED / "fashion-24x20" / serving / "bundle.json").read_bytes()
+    root.write_bytes("models/tagger/1/bundle.json", description)
+    return root
+
+
+def run(root, **train):
+    return sequence.run(Config(root=root.uri, train=TrainConfig(**train)), LABELS)
+
+
+def test_a_version_that_is_there_is_told_before_anything_is_decoded(shop):
+    with pytest.raises(BadInput, match=r"models/tagger/1 exists already\. Give another train\.version\."):
+        run(shop, version="1")
+    assert not list(shop.list_objects("cache/"))
+
+
+def test_a_training_that_is_not_there_cannot_be_resumed(shop):
+    with pytest.raises(BadInput, match="There is no stopped training 'train-of-old'"):
+        run(shop, resume="train-of-old")
+
+
+def test_where_nothing_was_started_nothing_is_the_last(tmp_path):
+    with pytest.raises(BadInput, match="There is no stopped training under"):
+        run(open_root(str(tmp_path)), resume="last")
+
+
+def test_other_settings_are_not_resumed(shop):
+    shop.write_bytes("work/train-1/train.json", json.dumps({"digest": "of other settings"}).encode())
+    with pytest.raises(ConfigError, match="the settings differ"):
+        run(shop, resume="last")
