@@ -149,7 +149,7 @@ def _train_worker(config: dict[str, Any]) -> None:
 
 def _one_epoch(learner: Learner, pictures: Pictures, items: StageItems) -> None:
     """From the learner's step to the end of its epoch, and a checkpoint."""
-    plan, started, cut = learner.plan, time.monotonic(), _cut(learner)
+    plan, started, cut, first = learner.plan, time.monotonic(), _cut(learner), learner.step
     batches = training_batches(pictures, items.fit_rows, items.fit_labels, cut, learner.epoch, learner.step)
     for pixels, labels in _with_progress(batches, learner, cut) if cut.rank == 0 else batches:
         learner.fit(pixels, labels)
@@ -157,7 +157,10 @@ def _one_epoch(learner: Learner, pictures: Pictures, items: StageItems) -> None:
             _save(learner, cut)
     fitted_s = time.monotonic() - started
     row = learner.finish_epoch(evaluation_batches(pictures, items.select_rows, items.select_labels, cut), cut.side)
-    row |= {"seconds": time.monotonic() - started, "pictures_per_s": learner.steps * cut.batch_size / fitted_s}
+    row |= {
+        "seconds": time.monotonic() - started,
+        "pictures_per_s": (learner.steps - first) * cut.batch_size / fitted_s,
+    }
     figures = [row[name] for name in ("loss", "accuracy", "select_loss", "select_accuracy", "seconds")]
     logger.info(_EPOCH_LINE, plan.stage, row["epoch"], plan.recipe.epochs, cut.side, *figures)
     _save(learner, cut)
