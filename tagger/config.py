@@ -105,7 +105,8 @@ class TrainConfig(_Section):
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Momentum of the weights' moving average, which is what is measured and kept; 0 keeps the weights themselves."""
     sizes: Annotated[dict[Annotated[int, Field(ge=32, lt=128)], Share], AfterValidator(_part_of_a_whole)] = {}
-    """Course from small pictures to large: side in pixels -> share of the epochs, in order; the rest at full size."""
+    """Course from small pictures to large: side in pixels -> share of the epochs, in order; the rest at full size.
+    `{64: 0.5, 96: 0.25}`: YAML needs the spaces."""
     flip: bool = False
     """Mirror half of the training pictures left to right."""
     shift: Annotated[float, Field(ge=0, le=0.25)] = 0.0

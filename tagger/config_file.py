@@ -7,6 +7,7 @@ the result is checked against the tree.
 import difflib
 import re
 from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ def load_config(file: str | None, overrides: Iterable[str] = ()) -> Config:
     source = file or "command line"
     tree = _read_yaml(file) if file else OmegaConf.create({})
     try:
-        merged = OmegaConf.merge(tree, *map(_parse_override, overrides))
-        values = OmegaConf.to_container(merged, resolve=True)
+        for key, value in map(_parse_override, overrides):
+            OmegaConf.update(tree, key, value, merge=False)  # a mapping takes the place of the file's
+        values = OmegaConf.to_container(tree, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{source}: {_first_line(error)}") from error
     try:
@@ -66,14 +68,15 @@ def _near_files(path: Path) -> str:
     return f"There are: {', '.join(found)}." if found else f"{folder} holds no .yaml file."
 
 
-def _parse_override(override: str) -> DictConfig:
+def _parse_override(override: str) -> tuple[str, Any]:
     if not OVERRIDE.match(override):
         raise ConfigError(f"'{override}' is not an override. Write key.path=value, for example train.width=0.5.")
     key, _, text = override.partition("=")
     try:
-        return OmegaConf.from_dotlist([f"{key}={text or repr('')}"])
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={text or repr('')}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"The value of {key} is not readable: '{text}'.") from error
+    return key, reduce(lambda part, name: part[name], key.split("."), value)  # type: ignore[index,call-overload]
 
 
 def _explain(error: ValidationError, source: str) -> str:

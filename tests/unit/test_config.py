@@ -50,6 +50,13 @@ def test_overrides_win_over_the_file_and_later_ones_over_earlier(file):
     assert load_config(shop, ["train.width=1"]).train.seed == 3
 
 
+def test_a_mapping_takes_the_place_of_the_one_before(file):
+    path = file("train: {width: 0.5, sizes: {64: 0.5, 96: 0.25}}")
+    assert load_config(path, ["train.sizes={96: 0.5}"]).train.sizes == {96: 0.5}
+    emptied = load_config(path, ["train.sizes={}"]).train
+    assert (emptied.sizes, emptied.width) == ({}, 0.5)
+
+
 def test_an_interpolation_follows_the_override(file):
     assert load_config(file("root: a\nimages: ${root}/photos"), ["root=b"]).images == "b/photos"
 
