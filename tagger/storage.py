@@ -49,6 +49,18 @@ def open_root(uri: str) -> "Root":
     return LocalRoot(str(Path(uri).expanduser().absolute()))
 
 
+@contextlib.contextmanager
+def outages_told(root: "Root") -> Iterator[None]:
+    """StorageUnavailable for the bare OSError by which deltalake and pyarrow tell an outage."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise StorageUnavailable(f"What lies under {root.uri} did not answer: {reason}. Try again later.") from error
+
+
 class Root:
     """A place that holds keys. Picklable: only the URI travels between processes."""
 

@@ -8,7 +8,6 @@ The plan is written once, before the first transaction, and only its files are e
 run that died between two transactions commits the files that its first half belongs to.
 """
 
-import contextlib
 import datetime
 import json
 import logging
@@ -26,7 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyarrow.fs import FileSelector, FileType, SubTreeFileSystem
 
 from tagger.errors import StorageUnavailable
-from tagger.storage import Root
+from tagger.storage import Root, outages_told
 from tagger.tables.parts import TARGET_BYTES, DataFile, PartWriter
 from tagger.tables.record import RunRecord
 from tagger.tables.schema import COMMITTED, PARTITION, SCHEMAS
@@ -123,7 +122,7 @@ class Tables:
     def committed_run_ids(self) -> frozenset[str]:
         """Ids of all committed runs."""
         runs = self.dataset("runs")
-        with _storage(self._root):
+        with outages_told(self._root):
             rows = runs.to_table(columns=["run_id"], filter=pc.field("status") == COMMITTED)
         return frozenset(rows["run_id"].to_pylist())
 
@@ -155,7 +154,7 @@ class Tables:
     def _open(self, name: str) -> DeltaTable | None:
         uri, options = self._place(name).delta()
         try:
-            with _storage(self._root):
+            with outages_told(self._root):
                 return DeltaTable(uri, storage_options=options)
         except TableNotFoundError:
             return None
@@ -169,7 +168,7 @@ class Tables:
         )
 
     def _commit_now(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
-        with _storage(self._root):
+        with outages_told(self._root):
             table = self._open(name) or self._create(name)
             # The same handle asks and commits: then Delta itself refuses when another commits the run in between.
             if table.transaction_version(run_id) is not None:
@@ -193,27 +192,15 @@ class Tables:
     def _committed(self, name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         committed = pa.array(sorted(self.committed_run_ids()), pa.string())
         rows = self.dataset(name)
-        with _storage(self._root):
+        with outages_told(self._root):
             yield from rows.to_batches(columns=columns, filter=pc.field("run_id").isin(committed))
 
     def _work_folders(self) -> list[str]:
         filesystem, base = self._root.child("work").arrow()
-        with _storage(self._root):
+        with outages_told(self._root):
             entries = filesystem.get_file_info(FileSelector(base, allow_not_found=True))
         return sorted(entry.base_name for entry in entries if entry.type == FileType.Directory)
 
 
 def _plan_key(run_id: str) -> str:
     return f"work/{run_id}/commit.json"
-
-
-@contextlib.contextmanager
-def _storage(root: Root) -> Iterator[None]:
-    """deltalake and pyarrow tell an outage as a bare OSError."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        raise StorageUnavailable(f"The tables under {root.uri} did not answer: {reason}. Try again later.") from error

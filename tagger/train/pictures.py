@@ -5,9 +5,8 @@ the system's page cache does. One picture takes 48 KiB and, where masks are kept
 """
 
 import io
-import logging
+import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,20 +15,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tagger.errors import StorageUnavailable
 from tagger.focus.mask import foreground_masks
 from tagger.focus.repaint import BELIEVED_QUALITY
-from tagger.storage import LocalRoot, Root
-
-logger = logging.getLogger(__name__)
+from tagger.storage import LocalRoot, Root, outages_told
 
 Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.integer]
 
 _MASKS = ".masks"
 _MASK_BATCH = 64
-_WAITS_S = (5, 10, 20)
-"""Between tries to read a shard, each of which lasts some seconds itself: a lost worker costs more than waiting."""
 
 
 def save_shard(root: Root, name: str, pixels: Pixels) -> None:
@@ -114,18 +108,11 @@ def _open_shard(root: Root, name: str) -> Pixels:
     key = f"{name}.npy"
     if isinstance(root, LocalRoot):
         return np.asarray(np.load(Path(root.uri, key), mmap_mode="r"))
+    # pyarrow's reader waits out an outage of half a minute: a lost worker costs more.
+    filesystem, base = root.arrow()
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
-        file.write(_read_patiently(root, key))
+        with outages_told(root), filesystem.open_input_stream(f"{base}/{key}") as stored:
+            shutil.copyfileobj(stored, file)
         file.flush()
         # The map keeps the data reachable after the name is gone, so nothing is left behind.
         return np.asarray(np.load(file.name, mmap_mode="r"))
-
-
-def _read_patiently(root: Root, key: str) -> bytes:
-    for wait_s in _WAITS_S:
-        try:
-            return root.read_bytes(key)
-        except StorageUnavailable as error:
-            logger.warning("%s Another try in %d s.", error, wait_s)
-            time.sleep(wait_s)
-    return root.read_bytes(key)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import pandas as pd
 import ray.data
 import ray.train
 
@@ -251,7 +252,9 @@ def _facts(config: Config, run_id: str, items: PreparedItems) -> TrainingFacts:
         run_id=run_id,
         config=config.model_dump(mode="json", include={"catalog", "train", "focus", "review"}),
         code_version=__version__,
-        data_digest=hashlib.sha256(items.table.to_csv(index=False).encode()).hexdigest(),
+        data_digest=hashlib.sha256(
+            pd.util.hash_pandas_object(items.table, index=False).to_numpy().tobytes()
+        ).hexdigest(),
         items={str(role): int(count) for role, count in items.table["role"].value_counts().items()},
     )
 

@@ -1,6 +1,10 @@
 """Shards of pictures: rows in the order asked for, from this disk or elsewhere, few of them open at a time."""
 
+from pathlib import Path
+
+import fsspec
 import numpy as np
+import pyarrow.fs
 import pytest
 
 from tagger.catalog.synth.writer import write_catalogue
@@ -16,30 +20,29 @@ from tests.unit.train.shards import COUNT, numbered
 SHARDS = [Shard("a", 9), Shard("b", 0), Shard("c", 14)]
 
 
+class Watched(pyarrow.fs.FSSpecHandler):
+    """This disk as if it were elsewhere: streams of bytes alone, each of them noted; `is_lost`: none comes."""
+
+    def __init__(self):
+        super().__init__(fsspec.filesystem("file"))
+        self.reads, self.is_lost = [], False
+
+    def open_input_stream(self, path):
+        if self.is_lost:
+            raise OSError("no answer")
+        self.reads.append(Path(path).name)
+        return super().open_input_stream(path)
+
+
 class ElsewhereRoot(Root):
-    """A root that is not on this disk: whole objects come over in one piece."""
+    """A root that is not on this disk."""
 
-    def __init__(self, objects):
+    def __init__(self, folder):
         super().__init__("elsewhere")
-        self.objects, self.reads = objects, []
+        self.folder, self.handler = folder, Watched()
 
-    def read_bytes(self, key):
-        self.reads.append(key)
-        return self.objects[key]
-
-
-class LostRoot(ElsewhereRoot):
-    """A root that does not answer for a while."""
-
-    def __init__(self, objects, failures):
-        super().__init__(objects)
-        self.failures = failures
-
-    def read_bytes(self, key):
-        data = super().read_bytes(key)
-        if len(self.reads) <= self.failures:
-            raise StorageUnavailable("Could not read it.")
-        return data
+    def arrow(self):
+        return pyarrow.fs.PyFileSystem(self.handler), self.folder
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def local(tmp_path):
 
 @pytest.fixture
 def elsewhere(local):
-    return ElsewhereRoot({f"{shard.name}.npy": local.read_bytes(f"{shard.name}.npy") for shard in SHARDS})
+    return ElsewhereRoot(local.uri)
 
 
 def numbers(pixels):
@@ -74,21 +77,21 @@ def test_shards_elsewhere_are_read_as_those_on_this_disk_and_once(elsewhere):
     pictures = Pictures(elsewhere, SHARDS)
     for _ in range(3):
         assert numbers(pictures.take(np.array([5, 12]))) == [5, 12]
-    assert sorted(elsewhere.reads) == ["a.npy", "c.npy"]
+    assert sorted(elsewhere.handler.reads) == ["a.npy", "c.npy"]
 
 
 def test_a_shard_beyond_the_most_open_is_fetched_again(elsewhere):
     pictures = Pictures(elsewhere, SHARDS, most_open=1)
     for row in (5, 12, 5):
         assert numbers(pictures.take(np.array([row]))) == [row]
-    assert elsewhere.reads == ["a.npy", "c.npy", "a.npy"]
+    assert elsewhere.handler.reads == ["a.npy", "c.npy", "a.npy"]
 
 
 def test_what_was_opened_ahead_is_not_fetched_again(elsewhere):
     pictures = Pictures(elsewhere, SHARDS)
     pictures.open([0, 2])
     pictures.take(np.arange(COUNT))
-    assert elsewhere.reads == ["a.npy", "c.npy"]
+    assert elsewhere.handler.reads == ["a.npy", "c.npy"]
 
 
 def test_masks_come_back_to_the_bit(local):
@@ -114,15 +117,7 @@ def test_masks_are_those_of_the_foreground_where_they_are_believed(tmp_path):
         np.testing.assert_array_equal(mask, own >= 0.5 if quality >= BELIEVED_QUALITY else np.zeros_like(mask))
 
 
-def test_a_storage_that_comes_back_is_waited_for(elsewhere, monkeypatch):
-    waits = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    pictures = Pictures(LostRoot(elsewhere.objects, 3), SHARDS)
-    assert numbers(pictures.take(np.array([1]))) == [1]
-    assert sum(waits) >= 30
-
-
-def test_a_storage_that_stays_away_is_told(elsewhere, monkeypatch):
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with pytest.raises(StorageUnavailable, match="Could not read it."):
-        Pictures(LostRoot(elsewhere.objects, 99), SHARDS).take(np.array([1]))
+def test_a_storage_that_stays_away_is_told(elsewhere):
+    elsewhere.handler.is_lost = True
+    with pytest.raises(StorageUnavailable, match="elsewhere did not answer: no answer"):
+        Pictures(elsewhere, SHARDS).take(np.array([1]))
