@@ -153,6 +153,13 @@ class TrainConfig(_Section):
     """MLflow's tracking URI: a local folder, http(s)://HOST or sqlite:///FILE; null records no run there."""
 
 
+RetriedReason = Literal[
+    "all", "empty", "file_too_large", "not_an_image", "unsupported_format", "truncated", "corrupt", "too_many_pixels",
+    "too_small", "decode_timeout", "decode_memory", "decode_crashed",
+]  # fmt: skip
+"""The final reject reasons, or all of them."""
+
+
 class TagConfig(_Section):
     """The nightly run."""
 
@@ -168,6 +175,10 @@ class TagConfig(_Section):
     """Only keys that start with this."""
     since: Annotated[datetime.datetime | None, BeforeValidator(_iso_text)] = None
     """Only photos modified at or after this time (UTC)."""
+    retry_rejects: RetriedReason | None = None
+    """Tag again what was rejected for good: all of it, or what was rejected for this one reason."""
+    list_tasks: Positive = 4
+    """Parts of the key space that are listed and compared at once."""
     engine: Literal["tensorflow"] = "tensorflow"
     """Inference engine."""
     actors: Positive = 1

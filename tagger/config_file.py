@@ -76,7 +76,7 @@ def _parse_override(override: str) -> tuple[str, Any]:
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={text or repr('')}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"The value of {key} is not readable: '{text}'.") from error
-    return key, reduce(lambda part, name: part[name], key.split("."), value)  # type: ignore[index,call-overload]
+    return key, reduce(lambda part, name: part[name], key.split("."), value)
 
 
 def _explain(error: ValidationError, source: str) -> str:

@@ -45,14 +45,19 @@ ORDER BY date DESC, finished_at DESC
 _STREAM_FAILED = "reading the stream registered as"
 
 
-def connect(root: Root) -> duckdb.DuckDBPyConnection:
+def connect(root: Root, memory_mb: int | None = None) -> duckdb.DuckDBPyConnection:
     """A connection that sees one moment of the root: committed runs only, empty views where there are none.
+
+    memory_mb: what it may take before it spills to disk; null leaves that to DuckDB, which takes most of the machine.
 
     Ask with `.sql(query)` and take `.to_arrow_table()` or `.df()`: `.fetchall()` needs pytz for timestamps.
     """
     # Large sorts may spill to a folder of their own, which DuckDB makes when needed and removes.
     spill = Path(tempfile.gettempdir(), f"tagger-query-{uuid.uuid4().hex}")
-    connection = duckdb.connect(config={"temp_directory": str(spill)})
+    limits: dict[str, str | bool | int | float | list[str]] = {"temp_directory": str(spill)}
+    if memory_mb is not None:
+        limits |= {"memory_limit": f"{memory_mb}MB", "threads": 1}
+    connection = duckdb.connect(config=limits)
     tables = Tables(root)
     # `runs` is committed last and therefore opened first: all rows of the runs it names are in the others by then.
     for name in ("runs", "tags", "rejects"):

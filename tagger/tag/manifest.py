@@ -1,26 +1,44 @@
-"""The manifest: every photo that a run must answer for, written before the first one is touched.
+"""The manifest: every photo that a run must answer for, written while the listing goes on.
 
-`work/<run_id>/manifest/<shard>.parquet` hold the keys in order, each written once; `complete.json`, written last, names
-them and the counts. Units of work are slices of shards. A run without `complete.json` has no manifest.
+`work/<run_id>/manifest/` holds
+    ranges.json                the parts of the key space, cut once; each is listed and compared by itself
+    00003-00000.parquet ...    the shards of range 3 in key order, each written once
+    00003.json                 range 3 is done: its shards, and what its listing showed
+    complete.json              all ranges are done; names all shards
+Units of work are slices of shards, so work begins with the first shard. A shard says how far its range was listed, so
+that a range that was interrupted goes on behind its last shard.
 """
 
 import io
-import itertools
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tagger.catalog.listing import KeyRange
+from tagger.errors import DateLocked
 from tagger.storage import Root, StoredObject, open_root
 from tagger.tables.schema import TAGS
 
-SHARD_PHOTOS = 16_384
-"""About 2 MB of keys: a node reads a shard once and works through its units."""
-
 SHARD = pa.schema([TAGS.field(name) for name in ("image_key", "etag", "size_bytes", "last_modified")])
+
+_STAND = b"stand"
+
+
+class Shard(NamedTuple):
+    """A shard's name, `<range>-<number>`, and how many photos it holds."""
+
+    name: str
+    photos: int
+
+    def units(self, unit_size: int) -> Iterator["WorkUnit"]:
+        """The units of work in it, in order."""
+        for number, start in enumerate(range(0, self.photos, unit_size)):
+            yield WorkUnit(f"{self.name}-{number:05d}", self.name, start, min(unit_size, self.photos - start))
 
 
 @dataclass(frozen=True)
@@ -42,61 +60,122 @@ class Counts:
     unreadable_names: files whose names are not UTF-8; no table can hold them.
     """
 
-    listed: int
-    vanished: int | None
-    older_answers: int
-    unreadable_names: int
+    listed: int = 0
+    vanished: int | None = 0
+    older_answers: int = 0
+    unreadable_names: int = 0
+
+
+@dataclass(frozen=True)
+class Stand:
+    """How far a range is planned: its listing up to the key `through`, with what was counted until there."""
+
+    through: str = ""
+    counts: Counts = Counts()
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A complete manifest. shards: (name, photos), in order. unit_size: photos in a unit at most."""
+    """A complete manifest. shards: in order. unit_size: photos in a unit at most."""
 
-    shards: tuple[tuple[str, int], ...]
+    shards: tuple[Shard, ...]
     unit_size: int
     counts: Counts
 
     @property
     def new(self) -> int:
         """Photos that the run must answer for."""
-        return sum(count for _, count in self.shards)
+        return sum(shard.photos for shard in self.shards)
 
     def units(self) -> Iterator[WorkUnit]:
         """The units of work, in order."""
-        for shard, count in self.shards:
-            for number, start in enumerate(range(0, count, self.unit_size)):
-                yield WorkUnit(f"{shard}-{number:05d}", shard, start, min(self.unit_size, count - start))
+        for shard in self.shards:
+            yield from shard.units(self.unit_size)
 
 
-def write_shards(
-    root: Root, run_id: str, photos: Iterable[StoredObject], shard_photos: int = SHARD_PHOTOS
-) -> tuple[tuple[str, int], ...]:
-    """Write the photos, in order, as shards. Holds one shard in memory. Returns (name, photos) of each."""
-    written: list[tuple[str, int]] = []
-    source = iter(photos)
-    while rows := list(itertools.islice(source, shard_photos)):
-        name = f"{len(written):05d}"
-        columns = zip(*((p.key, p.etag, p.size_bytes, p.last_modified) for p in rows), strict=True)
-        buffer = io.BytesIO()
-        pq.write_table(pa.table([pa.array(c, f.type) for c, f in zip(columns, SHARD, strict=True)], SHARD), buffer)
-        root.write_bytes(_shard_key(run_id, name), buffer.getvalue())
-        written.append((name, len(rows)))
-    return tuple(written)
+def range_name(number: int) -> str:
+    """The name of a range, which its shards' names begin with."""
+    return f"{number:05d}"
 
 
-def save_manifest(root: Root, run_id: str, manifest: Manifest) -> None:
-    """The final marker: from now on the manifest is complete and never changes."""
-    root.write_bytes(_marker_key(run_id), json.dumps(asdict(manifest) | {"new": manifest.new}, indent=1).encode())
+def save_ranges(root: Root, run_id: str, ranges: Iterable[KeyRange]) -> None:
+    """Write how the key space is cut."""
+    told = json.dumps([[part.start, part.end] for part in ranges])
+    root.write_bytes(_key(run_id, "ranges.json"), told.encode(errors="surrogatepass"))
+
+
+def load_ranges(root: Root, run_id: str) -> list[KeyRange] | None:
+    """How the key space is cut; none where the run died before that was decided."""
+    told = _read(root, run_id, "ranges.json")
+    return None if told is None else [KeyRange(*part) for part in json.loads(told)]
+
+
+def write_shard(root: Root, run_id: str, name: str, photos: Sequence[StoredObject], stand: Stand) -> Shard:
+    """Write photos, in key order, as a shard that never changes. DateLocked where another process wrote it."""
+    columns = zip(*((p.key, p.etag, p.size_bytes, p.last_modified) for p in photos), strict=True)
+    schema = SHARD.with_metadata({_STAND: json.dumps(asdict(stand)).encode()})
+    rows = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer)
+    if not root.create_once(_key(run_id, f"{name}.parquet"), buffer.getvalue()):
+        raise DateLocked(f"Another process plans run {run_id} at this moment. Wait for it, or start the command again.")
+    return Shard(name, len(photos))
+
+
+def written_shards(root: Root, run_id: str, number: int) -> tuple[list[Shard], Stand]:
+    """The shards of a range that are there, and how far the range is planned by them."""
+    prefix = _key(run_id, f"{range_name(number)}-")
+    shards, stand = [], Stand()
+    for found in root.list_objects(prefix):
+        name = found.key[len(_key(run_id, "")) :].removesuffix(".parquet")
+        file = pq.ParquetFile(pa.BufferReader(root.read_bytes(found.key)))
+        told = json.loads(file.schema_arrow.metadata[_STAND])
+        shards.append(Shard(name, file.metadata.num_rows))
+        stand = Stand(told["through"], Counts(**told["counts"]))
+    return shards, stand
+
+
+def save_range(root: Root, run_id: str, number: int, shards: Iterable[Shard], counts: Counts) -> None:
+    """A range's marker: it is planned to its end."""
+    told = {"shards": list(shards), "counts": asdict(counts)}
+    root.write_bytes(_key(run_id, f"{range_name(number)}.json"), json.dumps(told).encode())
+
+
+def load_range(root: Root, run_id: str, number: int) -> tuple[list[Shard], Counts] | None:
+    """What `save_range` wrote; none where the range is not planned to its end."""
+    told = _read(root, run_id, f"{range_name(number)}.json")
+    if told is None:
+        return None
+    values = json.loads(told)
+    return [Shard(*shard) for shard in values["shards"]], Counts(**values["counts"])
+
+
+def complete(root: Root, run_id: str, unit_size: int, is_full: bool) -> Manifest:
+    """The manifest of a run all of whose ranges are planned, saved: from now on it never changes.
+
+    is_full: every photo was listed, so that an answered key that was not listed has vanished.
+    """
+    ranges = [load_range(root, run_id, number) for number in range(len(load_ranges(root, run_id) or ()))]
+    planned = [found for found in ranges if found is not None]
+    if len(planned) < len(ranges):
+        raise ValueError(f"{run_id}: {len(ranges) - len(planned)} ranges are not planned yet")
+    counts = [astuple(found) for _, found in planned]
+    listed, vanished, older, unreadable = (sum(column) for column in zip(*counts, strict=True)) if counts else (0,) * 4
+    told = Counts(listed, vanished if is_full else None, older, unreadable)
+    manifest = Manifest(tuple(shard for shards, _ in planned for shard in shards), unit_size, told)
+    values = asdict(manifest) | {"new": manifest.new}
+    root.write_bytes(_key(run_id, "complete.json"), json.dumps(values, indent=1).encode())
+    return manifest
 
 
 def load_manifest(root: Root, run_id: str) -> Manifest | None:
     """A run's complete manifest; none where the run died before it was."""
-    try:
-        told = json.loads(root.read_bytes(_marker_key(run_id)))
-    except FileNotFoundError:
+    told = _read(root, run_id, "complete.json")
+    if told is None:
         return None
-    shards = tuple((str(name), int(count)) for name, count in told["shards"])
-    return Manifest(shards, told["unit_size"], Counts(**told["counts"]))
+    values = json.loads(told)
+    shards = tuple(Shard(*shard) for shard in values["shards"])
+    return Manifest(shards, values["unit_size"], Counts(**values["counts"]))
 
 
 def read_photos(root: Root, run_id: str, unit: WorkUnit) -> list[StoredObject]:
@@ -108,12 +187,16 @@ def read_photos(root: Root, run_id: str, unit: WorkUnit) -> list[StoredObject]:
 @lru_cache(maxsize=2)
 def _read_shard(uri: str, run_id: str, name: str) -> pa.Table:
     """Cached, since a process takes unit after unit of the same shard, and a shard never changes."""
-    return pq.read_table(pa.BufferReader(open_root(uri).read_bytes(_shard_key(run_id, name))), columns=SHARD.names)
+    data = open_root(uri).read_bytes(_key(run_id, f"{name}.parquet"))
+    return pq.read_table(pa.BufferReader(data), columns=SHARD.names)
 
 
-def _shard_key(run_id: str, name: str) -> str:
-    return f"work/{run_id}/manifest/{name}.parquet"
+def _read(root: Root, run_id: str, name: str) -> bytes | None:
+    try:
+        return root.read_bytes(_key(run_id, name))
+    except FileNotFoundError:
+        return None
 
 
-def _marker_key(run_id: str) -> str:
-    return f"work/{run_id}/manifest/complete.json"
+def _key(run_id: str, name: str) -> str:
+    return f"work/{run_id}/manifest/{name}"

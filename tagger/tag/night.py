@@ -1,17 +1,19 @@
-"""The nightly run: lock -> finish what earlier runs left -> plan -> pipeline -> ledger -> finalise -> commit.
+"""The nightly run: lock -> finish what earlier runs left -> plan and work -> ledger -> finalise -> commit.
 
-Killed at any point, the same command goes on where it stopped: a manifest is complete or made again, a staged unit is
-kept, a commit that began is finished from its own plan, and readers see all of a run or nothing.
+Killed at any point, the same command goes on where it stopped: shards of the manifest and staged units are kept, a
+commit that began is finished from its own plan, and readers see all of a run or nothing.
 """
 
 import datetime
+import itertools
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import tagger
+from tagger.catalog.listing import KeyRange, Listing, StorageListing
 from tagger.config import Config
 from tagger.errors import GateRefused
 from tagger.picture.decode import DecodeLimits
@@ -24,9 +26,10 @@ from tagger.tag.fetch import FetchSettings
 from tagger.tag.infer import TaggerLike
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
 from tagger.tag.lock import DateLock
-from tagger.tag.manifest import Manifest, load_manifest
+from tagger.tag.manifest import Manifest, WorkUnit, complete, load_manifest, load_ranges, save_ranges
 from tagger.tag.pipeline import LoadTagger, TagJob, cluster_capacity, tag_units
-from tagger.tag.plan import make_manifest
+from tagger.tag.plan import PlanJob
+from tagger.tag.planning import Planning
 from tagger.tag.preflight import Layout, lay_out
 from tagger.tag.progress import Worked
 from tagger.tag.runs import (
@@ -42,6 +45,14 @@ from tagger.tag.stage import RunStamp
 from tagger.tag.summary import RunSummary, told_by
 
 _LOG = logging.getLogger(__name__)
+
+WAVE_UNITS = 2048
+"""Units of a wave at most, per actor: Ray Data's driver keeps something of every unit until the wave is done."""
+RANGES_PER_TASK = 4
+"""Ranges are never of equal size: with some more of them than tasks, the tasks end at about the same time."""
+
+_ASKED = {"prefix", "since", "limit", "retag", "retry_rejects"}
+"""The settings that say which photos are new."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +121,11 @@ class Night:
         """All steps, the date's lock being held. started: monotonic seconds."""
         finished = self.finish_earlier()
         state, resumed = self.open_run(self.identity(date))
-        manifest = load_manifest(self.root, state.run_id) or self.plan(state)
+        worked, state = self.work(state)
+        manifest = self.manifest(state)
         if not manifest.new:
             remove_work(self.root, state.run_id)
             return self._nothing_new(date, manifest, time.monotonic() - started, finished)
-        worked, state = self.work(state, manifest)
         ledger = check_ledger(self.root, state.run_id, manifest)
         self.check_rejects(state, manifest, ledger)
         lock.check()
@@ -174,29 +185,63 @@ class Night:
 
     def basis(self, committed: Iterable[str]) -> str:
         """Digest of what a manifest is made from: the committed runs and what is asked for."""
-        asked = self.config.tag.model_dump(mode="json", include={"prefix", "since", "limit", "retag"})
+        asked = self.config.tag.model_dump(mode="json", include=_ASKED)
         return canonical_digest({"committed": sorted(committed), "images": self.images.uri, "asked": asked})
 
-    def plan(self, state: RunState) -> Manifest:
-        """List the photos and write the run's manifest."""
-        return make_manifest(self.root, self.images, state.run_id, state.identity, self.config.tag)
-
-    def work(self, state: RunState, manifest: Manifest) -> tuple[Worked, RunState]:
-        """Stage the units that are not staged yet; what it took is kept even if it fails."""
+    def work(self, state: RunState) -> tuple[Worked, RunState]:
+        """Plan, and stage the units that are not staged yet, wave by wave; what it took is kept even if it fails."""
         done = staged_units(self.root, state.run_id)
-        units = [unit for unit in manifest.units() if unit.name not in done]
         if done:
-            _LOG.info("%d of %d units are staged already", len(done), len(done) + len(units))
-        worked = Worked()
-        if units:
-            layout = lay_out(self.config.tag, cluster_capacity())
-            _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
-            try:
-                tag_units(units, self.job(state), layout, self.serving.load, worked)
-            finally:
-                state = state.worked(worked.seconds, worked.max_logit_residual)
-                save_state(self.root, state)
+            _LOG.info("%d units are staged already", len(done))
+        worked, layout = Worked(), lay_out(self.config.tag, cluster_capacity())
+        try:
+            for wave in self.waves(state):
+                units = [unit for unit in wave if unit.name not in done]
+                if units:
+                    _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
+                    tag_units(units, self.job(state), layout, self.serving.load, worked)
+        finally:
+            state = state.worked(worked.seconds, worked.max_logit_residual)
+            save_state(self.root, state)
         return worked, state
+
+    def waves(self, state: RunState) -> Iterator[list[WorkUnit]]:
+        """The run's units: those of its manifest, or, where that is not complete, as they are found."""
+        most = WAVE_UNITS * self.config.tag.actors
+        manifest = load_manifest(self.root, state.run_id)
+        if manifest is not None:
+            units = manifest.units()
+            while wave := list(itertools.islice(units, most)):
+                yield wave
+            return
+        tag = self.config.tag
+        job = PlanJob(self.root, state.run_id, self.listing(), state.identity, tag)
+        with Planning(job, self.ranges(job), tag.list_tasks) as planning:
+            yield from planning.waves(most)
+
+    def listing(self) -> Listing:
+        """Where tonight's photos are looked for."""
+        return StorageListing(self.images, self.config.tag.prefix)
+
+    def ranges(self, job: PlanJob) -> list[KeyRange]:
+        """How the key space is cut: as this run cut it before, else anew; once, since ranges are known by number."""
+        known = load_ranges(self.root, job.run_id)
+        if known is not None:
+            return known
+        wanted = 1 if job.tag.limit is not None else RANGES_PER_TASK * job.tag.list_tasks
+        ranges = job.listing.ranges(wanted)
+        save_ranges(self.root, job.run_id, ranges)
+        return ranges
+
+    def manifest(self, state: RunState) -> Manifest:
+        """The run's manifest, which is complete now."""
+        tag = self.config.tag
+        is_full = not tag.prefix and tag.limit is None
+        manifest = load_manifest(self.root, state.run_id)
+        if manifest is None:
+            manifest = complete(self.root, state.run_id, tag.unit_size, is_full)
+            _tell_counts(manifest, self.images)
+        return manifest
 
     def job(self, state: RunState) -> TagJob:
         """What the operators need to know."""
@@ -272,6 +317,17 @@ class Night:
 def bottleneck(seconds: Mapping[str, float]) -> str | None:
     """The stage on which most process time went."""
     return max(seconds, key=lambda stage: seconds[stage]) if seconds else None
+
+
+def _tell_counts(manifest: Manifest, images: Root) -> None:
+    counts = manifest.counts
+    _LOG.info("%d photos listed under %s, %d new", counts.listed, images.uri, manifest.new)
+    if counts.older_answers:
+        _LOG.info("%d have answers of an older model or other settings (tag.retag redoes them)", counts.older_answers)
+    if counts.vanished:
+        _LOG.info("%d answered photos are no longer there", counts.vanished)
+    if counts.unreadable_names:
+        _LOG.warning("%d files are left out: their names are not UTF-8. Rename them.", counts.unreadable_names)
 
 
 def _told(layout: Layout) -> str:

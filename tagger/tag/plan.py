@@ -1,27 +1,43 @@
-"""Listing minus what is answered: which photos are new tonight.
+"""Listing minus what is answered: which photos are new tonight, range by range of the key space.
 
 Both sides come sorted by key, so that one pass over two streams tells new, changed, older and vanished photos, whatever
-their number. What a photo's state is, its newest committed row says, in `tags` or in `rejects`.
+their number. What a photo's state is, its newest committed row says, in `tags` or in `rejects`. Ranges know nothing of
+each other: they are planned in parallel, each from where it stopped.
 """
 
+import datetime
 import itertools
-import logging
+import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
-from datetime import date as Date
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from tagger.catalog.listing import KeyRange, Listing
 from tagger.config import TagConfig
 from tagger.storage import Root, StoredObject
 from tagger.tables.query import connect
-from tagger.tables.schema import TRANSIENT_REASONS
-from tagger.tag.manifest import Counts, Manifest, save_manifest, write_shards
+from tagger.tables.schema import FINAL_REASONS, TRANSIENT_REASONS
+from tagger.tag.manifest import (
+    Counts,
+    Shard,
+    Stand,
+    load_range,
+    range_name,
+    save_range,
+    write_shard,
+    written_shards,
+)
 from tagger.tag.runs import RunIdentity
 
-_LOG = logging.getLogger(__name__)
+SHARD_PHOTOS = 16_384
+"""About 2 MB of keys: a node reads a shard once and works through its units."""
+SHARD_S = 10.0
+"""A photo waits no longer than this for its shard to fill: the first ones shall be tagged soon."""
+ANSWERS_MEMORY_MB = 512
+"""What sorting the answers of one range may take; DuckDB spills the rest to disk."""
 
 _BATCH_ROWS = 20_000
 
@@ -29,12 +45,12 @@ _ANSWERS = """
 WITH answers AS (
     SELECT image_key, etag, NULL AS reason, model_name, model_version, config_digest, date, run_id,
            tagged_at AS answered_at
-    FROM tags
+    FROM tags WHERE {wanted}
     UNION ALL
     SELECT r.image_key, r.etag, r.reason, n.model_name, n.model_version, n.config_digest, r.date, run_id, r.rejected_at
-    FROM rejects AS r JOIN runs AS n USING (run_id))
+    FROM rejects AS r JOIN runs AS n USING (run_id) WHERE {wanted})
 SELECT image_key, etag, reason, model_name, model_version, config_digest, date FROM answers
-WHERE starts_with(image_key, $prefix) ORDER BY image_key, answered_at, run_id
+ORDER BY image_key, answered_at, run_id
 """
 
 
@@ -47,7 +63,7 @@ class Answer(NamedTuple):
     model_name: str
     model_version: str
     config_digest: str
-    date: Date
+    date: datetime.date
 
 
 class Pair(NamedTuple):
@@ -56,34 +72,127 @@ class Pair(NamedTuple):
     photo: StoredObject | None
     answer: Answer | None
 
+    @property
+    def key(self) -> str:
+        """The key."""
+        return self.photo.key if self.photo else self.answer.image_key  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True)
+class PlanJob:
+    """What planning needs to know; picklable. tag: since, retag, retry_rejects and limit are read."""
+
+    root: Root
+    run_id: str
+    listing: Listing
+    identity: RunIdentity
+    tag: TagConfig
+
 
 @dataclass
-class _Seen:
-    listed: int = 0
-    vanished: int = 0
-    older_answers: int = 0
-    unreadable_names: int = 0
+class Survey:
+    """One pass over a range: yields its new photos, None for any other key, and counts along the way.
+
+    through: the last key that was looked at.
+    """
+
+    job: PlanJob
+    part: KeyRange
+    stand: Stand = field(default_factory=Stand)
+
+    def __post_init__(self) -> None:
+        counts = self.stand.counts
+        self._listed, self._vanished = counts.listed, counts.vanished or 0
+        self._older, self._unreadable = counts.older_answers, counts.unreadable_names
+        self.through = self.stand.through
+
+    @property
+    def counts(self) -> Counts:
+        """What was seen so far."""
+        return Counts(self._listed, self._vanished, self._older, self._unreadable)
+
+    def __iter__(self) -> Iterator[StoredObject | None]:
+        job, after = self.job, self.stand.through
+        listing = self._readable(job.listing.photos(self.part, after))
+        for pair in joined(listing, committed_answers(job.root, self.part, after)):
+            self.through = pair.key
+            yield self._judged(pair)
+
+    def _judged(self, pair: Pair) -> StoredObject | None:
+        photo, answer = pair
+        if photo is None:
+            self._vanished += 1
+            return None
+        self._listed += 1
+        if self.job.tag.since and photo.last_modified < _aware(self.job.tag.since):
+            return None
+        if answer is None or is_open(photo, answer, self.job.tag.retry_rejects):
+            return photo
+        if is_redone(answer, self.job.identity, self.job.tag.retag):
+            return photo
+        self._older += answer.reason is None and _model(answer) != _model(self.job.identity)
+        return None
+
+    def _readable(self, listing: Iterable[StoredObject]) -> Iterator[StoredObject]:
+        """The listing without names that are not UTF-8, counted."""
+        for photo in listing:
+            if photo.key.isascii() or _is_utf8(photo.key):
+                yield photo
+            else:
+                self._listed, self._unreadable = self._listed + 1, self._unreadable + 1
 
 
-def make_manifest(root: Root, images: Root, run_id: str, identity: RunIdentity, tag: TagConfig) -> Manifest:
-    """List, compare and write the manifest of a run."""
-    seen = _Seen()
-    listing = readable(images.list_objects(tag.prefix), seen)
-    new = new_photos(joined(listing, committed_answers(root, tag.prefix)), identity, tag, seen)
-    shards = write_shards(root, run_id, itertools.islice(new, tag.limit))
-    is_full = not tag.prefix and tag.limit is None
-    vanished = seen.vanished if is_full else None
-    counts = Counts(seen.listed, vanished, seen.older_answers, seen.unreadable_names)
-    manifest = Manifest(shards, tag.unit_size, counts)
-    save_manifest(root, run_id, manifest)
-    _tell(manifest, images)
-    return manifest
+def plan_range(job: PlanJob, number: int, part: KeyRange) -> Iterator[Shard]:
+    """Plan a range to its end; every shard as soon as it is written, those of an earlier start first.
+
+    Run again at any time, it gives the same shards and then goes on. tag.limit ends it early: it is the whole run's, so
+    a run with a limit has one range.
+    """
+    planned = load_range(job.root, job.run_id, number)
+    if planned is not None:
+        yield from planned[0]
+        return
+    shards, stand = written_shards(job.root, job.run_id, number)
+    yield from list(shards)
+    survey = Survey(job, part, stand)
+    limit = None if job.tag.limit is None else job.tag.limit - sum(shard.photos for shard in shards)
+    for photos in in_shards(survey, limit):
+        name = f"{range_name(number)}-{len(shards):05d}"
+        shards.append(write_shard(job.root, job.run_id, name, photos, Stand(survey.through, survey.counts)))
+        yield shards[-1]
+    save_range(job.root, job.run_id, number, shards, survey.counts)
 
 
-def committed_answers(root: Root, prefix: str = "") -> Iterator[Answer]:
-    """The newest committed row of each key that starts with `prefix`, sorted by key, streamed."""
-    with connect(root) as connection:
-        reader: Any = connection.sql(_ANSWERS, params={"prefix": prefix}).to_arrow_reader(_BATCH_ROWS)
+def in_shards(
+    photos: Iterable[StoredObject | None], limit: int | None, most: int = SHARD_PHOTOS, wait_s: float = SHARD_S
+) -> Iterator[list[StoredObject]]:
+    """Lists of at most `most` photos, `limit` in all, none of which waited longer than `wait_s` while others were
+    looked at (None)."""
+    waiting: list[StoredObject] = []
+    left = limit
+    due = time.monotonic() + wait_s
+    for photo in photos:
+        if left == 0:
+            break
+        if photo is not None:
+            waiting.append(photo)
+            left = None if left is None else left - 1
+        if len(waiting) >= most or time.monotonic() > due:
+            if waiting:
+                yield waiting
+            waiting, due = [], time.monotonic() + wait_s
+    if waiting:
+        yield waiting
+
+
+def committed_answers(root: Root, part: KeyRange, after: str = "") -> Iterator[Answer]:
+    """The newest committed row of each key of a range that is greater than `after`, sorted by key, streamed."""
+    bounds = {"image_key >= $start": part.start, "image_key < $end": part.end, "image_key > $after": after}
+    bounds = {condition: value for condition, value in bounds.items() if value}
+    query = _ANSWERS.format(wanted=" AND ".join(bounds) or "true")
+    with connect(root, ANSWERS_MEMORY_MB) as connection:
+        params = {condition.split("$")[1]: value for condition, value in bounds.items()}
+        reader: Any = connection.sql(query, params=params).to_arrow_reader(_BATCH_ROWS)
         rows = (Answer(*row) for batch in reader for row in zip(*_lists(batch), strict=True))
         for _, of_key in itertools.groupby(rows, key=lambda answer: answer.image_key):
             yield list(of_key)[-1]
@@ -107,24 +216,13 @@ def joined(listing: Iterable[StoredObject], answers: Iterable[Answer]) -> Iterat
     yield from (Pair(None, rest) for rest in source)
 
 
-def new_photos(pairs: Iterable[Pair], identity: RunIdentity, tag: TagConfig, seen: _Seen) -> Iterator[StoredObject]:
-    """The photos of the pairs that this run must answer for; `seen` counts the others along the way."""
-    since = tag.since and (tag.since if tag.since.tzinfo else tag.since.replace(tzinfo=UTC))
-    for photo, answer in pairs:
-        if photo is None:
-            seen.vanished += 1
-            continue
-        if since and photo.last_modified < since:
-            continue
-        if answer is None or is_open(photo, answer) or is_redone(answer, identity, tag.retag):
-            yield photo
-        elif answer.reason is None and _model(answer) != _model(identity):
-            seen.older_answers += 1
+def is_open(photo: StoredObject, answer: Answer, retry_rejects: str | None = None) -> bool:
+    """The newest row does not answer for the photo as it is now, or is a reject that is to be tried again.
 
-
-def is_open(photo: StoredObject, answer: Answer) -> bool:
-    """The newest row does not answer for the photo as it is now."""
-    return answer.etag != photo.etag or answer.reason in TRANSIENT_REASONS
+    retry_rejects: `all` final reasons, or one of them.
+    """
+    is_retried = answer.reason in FINAL_REASONS and retry_rejects in ("all", answer.reason)
+    return answer.etag != photo.etag or answer.reason in TRANSIENT_REASONS or is_retried
 
 
 def is_redone(answer: Answer, identity: RunIdentity, retag: str) -> bool:
@@ -137,16 +235,6 @@ def is_redone(answer: Answer, identity: RunIdentity, retag: str) -> bool:
     if retag == "config":
         return answer.config_digest != identity.config_digest
     return retag == "all" and (answer.date, *_model(answer)) != (identity.date, *_model(identity))
-
-
-def readable(listing: Iterable[StoredObject], seen: _Seen) -> Iterator[StoredObject]:
-    """The listing without names that are not UTF-8, counted."""
-    for photo in listing:
-        seen.listed += 1
-        if photo.key.isascii() or _is_utf8(photo.key):
-            yield photo
-        else:
-            seen.unreadable_names += 1
 
 
 def _lists(batch: pa.RecordBatch) -> list[list[Any]]:
@@ -162,12 +250,5 @@ def _model(of: Answer | RunIdentity) -> tuple[str, str, str]:
     return of.model_name, of.model_version, of.config_digest
 
 
-def _tell(manifest: Manifest, images: Root) -> None:
-    counts = manifest.counts
-    _LOG.info("%d photos listed under %s, %d new", counts.listed, images.uri, manifest.new)
-    if counts.older_answers:
-        _LOG.info("%d have answers of an older model or other settings (tag.retag redoes them)", counts.older_answers)
-    if counts.vanished:
-        _LOG.info("%d answered photos are no longer there", counts.vanished)
-    if counts.unreadable_names:
-        _LOG.warning("%d files are left out: their names are not UTF-8. Rename them.", counts.unreadable_names)
+def _aware(moment: datetime.datetime) -> datetime.datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

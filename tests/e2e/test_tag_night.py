@@ -6,6 +6,9 @@ import logging
 import os
 import secrets
 import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import boto3
 import numpy as np
@@ -14,6 +17,7 @@ import ray
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
+from tagger.catalog.listing import KeyRange, StorageListing
 from tagger.config import Config, TagConfig
 from tagger.errors import ClusterUnavailable, GateRefused, StorageUnavailable
 from tagger.picture.fit import Fit
@@ -21,8 +25,11 @@ from tagger.storage import open_root
 from tagger.tables.query import run_query
 from tagger.tables.store import Tables
 from tagger.tag import night
+from tagger.tag.manifest import complete, save_ranges
 from tagger.tag.night import Serving
-from tagger.tag.runs import work_run_ids
+from tagger.tag.plan import PlanJob
+from tagger.tag.planning import Planning
+from tagger.tag.runs import RunIdentity, work_run_ids
 from tagger.tag.verify import verify
 
 # Ray Data copies its own settings, the deprecated ones with them.
@@ -33,6 +40,24 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers canno
 DAY = dt.date(2026, 11, 22)
 POISON = (1, 2, 3)
 DEADLY = (3, 2, 1)
+
+
+@dataclass(frozen=True)
+class HeldListing(StorageListing):
+    """Two ranges, the second of which storage does not list before a file is there; or never, but fails."""
+
+    gate: str = ""
+    fails: bool = False
+
+    def ranges(self, wanted):
+        return [KeyRange("", "m"), KeyRange("m", "")]
+
+    def photos(self, part, after=""):
+        while part.start and not Path(self.gate).exists():
+            if self.fails:
+                raise StorageUnavailable("The listing broke off.")
+            time.sleep(0.05)
+        yield from super().photos(part, after)
 
 
 class MeanColorTagger:
@@ -171,6 +196,37 @@ def test_two_nights(root, caplog):
     assert (older.status, older.older_answers) == ("nothing new", 10)
 
 
+def held(disk, tmp_path, fails=False):
+    for key in ("a", "b", "c", "x", "y"):
+        disk.write_bytes(f"images/{key}", b"123")
+    listing = HeldListing(disk.child("images"), gate=str(tmp_path / "gate"), fails=fails)
+    job = PlanJob(disk, "r1", listing, RunIdentity(DAY, "stub", "v1", "c"), TagConfig(unit_size=2))
+    save_ranges(disk, "r1", listing.ranges(2))
+    return Planning(job, listing.ranges(2), parallel=2, patience_s=1.0)
+
+
+def test_work_begins_while_the_listing_goes_on(disk, tmp_path):
+    with held(disk, tmp_path) as planning:
+        waves = planning.waves(most=10)
+        assert [unit.count for unit in next(waves)] == [2, 1]
+        (tmp_path / "gate").touch()
+        assert [[unit.name for unit in wave] for wave in waves] == [["00001-00000-00000"]]
+    assert complete(disk, "r1", 2, is_full=True).new == 5
+
+
+def test_no_wave_is_larger_than_asked_for(disk, tmp_path):
+    (tmp_path / "gate").touch()
+    with held(disk, tmp_path) as planning:
+        assert [len(wave) for wave in planning.waves(most=1)] == [1, 1, 1]
+
+
+def test_a_listing_that_breaks_off_keeps_its_words(disk, tmp_path):
+    with pytest.raises(StorageUnavailable, match="^The listing broke off.$"), held(disk, tmp_path, True) as planning:
+        list(planning.waves(most=10))
+    with pytest.raises(ValueError, match="not planned yet"):
+        complete(disk, "r1", 2, is_full=True)
+
+
 def test_a_unit_of_rejects_alone_passes_and_a_transient_reject_is_new_again(disk):
     images = disk.child("images")
     for n in range(5):
@@ -189,10 +245,10 @@ def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
         night.run(config(disk, unit_size=1, max_reject_share=0.2), serving())
     assert (count(disk, "runs"), count(disk, "rejects")) == (0, 0)
 
-    disk.child("work", *work_run_ids(disk), "units").delete("00000-00001.parquet")
+    disk.child("work", *work_run_ids(disk), "units").delete("00000-00000-00001.parquet")
     with caplog.at_level(logging.INFO, "tagger"):
         summary = night.run(config(disk, unit_size=1, max_reject_share=0.5), serving())
-    assert "2 of 3 units are staged already" in caplog.text
+    assert "2 units are staged already" in caplog.text
     assert (summary.resumed, summary.tagged, count(disk, "runs")) == (True, 2, 1)
 
 

@@ -1,17 +1,21 @@
+import dataclasses
 import datetime as dt
 import itertools
 
 import pytest
 
+from tagger.catalog.listing import KeyRange, StorageListing
 from tagger.config import TagConfig
+from tagger.errors import DateLocked
 from tagger.storage import StoredObject, open_root
 from tagger.tables.store import Tables
-from tagger.tag.manifest import load_manifest, read_photos
-from tagger.tag.plan import Answer, Pair, committed_answers, is_redone, joined, make_manifest
+from tagger.tag.manifest import complete, load_range, read_photos, save_ranges, written_shards
+from tagger.tag.plan import Answer, Pair, PlanJob, committed_answers, in_shards, is_redone, joined, plan_range
 from tagger.tag.runs import RunIdentity
 from tests.tables_rows import DAY, NOON, commit_unit, reject, tag, unit
 
 IDENTITY = RunIdentity(DAY, "m", "1", "c")
+ALL = (KeyRange(),)
 
 
 @pytest.fixture
@@ -37,10 +41,17 @@ def etag_of(images, key):
     return next(found.etag for found in images.list_objects() if found.key == key)
 
 
-def planned(root, images, **settings):
-    manifest = make_manifest(root, images, "r9", IDENTITY, TagConfig(**settings))
-    assert load_manifest(root, "r9") == manifest
-    return manifest, [p.key for u in manifest.units() for p in read_photos(root, "r9", u)]
+def job(root, images, run_id="r9", **settings):
+    return PlanJob(root, run_id, StorageListing(images, settings.get("prefix", "")), IDENTITY, TagConfig(**settings))
+
+
+def planned(root, images, ranges=ALL, run_id="r9", **settings):
+    """The manifest of these ranges, and its keys."""
+    save_ranges(root, run_id, ranges)
+    for number, part in enumerate(ranges):
+        list(plan_range(job(root, images, run_id, **settings), number, part))
+    manifest = complete(root, run_id, 256, is_full=not settings.get("prefix"))
+    return manifest, [p.key for u in manifest.units() for p in read_photos(root, run_id, u)]
 
 
 def test_merging_pairs_every_key_once():
@@ -75,7 +86,7 @@ def test_the_newest_row_of_a_key_decides(root):
     commit_unit(Tables(root), "r1", unit([tag("a", etag="one"), tag("b", etag="one")]))
     commit_unit(Tables(root), "r2", unit([tag("a", "r2", etag="two", tagged_at=later)]))
     commit_unit(Tables(root), "r3", unit([], [reject("b", "r3", etag="three", rejected_at=later)]))
-    found = [(a.image_key, a.etag, a.reason, a.model_version) for a in committed_answers(root)]
+    found = [(a.image_key, a.etag, a.reason, a.model_version) for a in committed_answers(root, KeyRange())]
     assert found == [("a", "two", None, None), ("b", "three", "corrupt", "1")]
 
 
@@ -83,7 +94,7 @@ def test_rows_of_a_run_that_is_not_committed_are_no_answers(root):
     tables = Tables(root)
     files = tables.finalise("r1", DAY, [unit([tag("a")])])
     tables.commit("tags", "r1", files.tags)
-    assert list(committed_answers(root)) == []
+    assert list(committed_answers(root, KeyRange())) == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +120,7 @@ def test_older_answers_are_counted_when_they_stay(root, images):
     images.write_bytes("a", b"123")
     commit_unit(Tables(root), "r1", unit([tag("a", etag=etag_of(images, "a"), model_name="m", model_version="0")]))
     assert planned(root, images)[0].counts.older_answers == 1
-    manifest, keys = planned(root, images, retag="model")
+    manifest, keys = planned(root, images, run_id="r8", retag="model")
     assert (manifest.counts.older_answers, keys) == (0, ["a"])
 
 
@@ -124,12 +135,84 @@ def test_since_takes_what_was_modified_at_or_after(root, images):
     images.write_bytes("a", b"123")
     modified = next(images.list_objects()).last_modified
     assert planned(root, images, since=modified)[1] == ["a"]
-    assert planned(root, images, since=(modified + dt.timedelta(seconds=1)).replace(tzinfo=None))[1] == []
+    later = (modified + dt.timedelta(seconds=1)).replace(tzinfo=None)
+    assert planned(root, images, run_id="r8", since=later)[1] == []
 
 
-def test_a_name_that_is_not_utf8_is_left_out_and_told(root, images, tmp_path, caplog):
+def test_a_name_that_is_not_utf8_is_left_out_and_counted(root, images, tmp_path):
     images.write_bytes("a", b"123")
     (tmp_path / "shop" / "images" / "b\udcff").write_bytes(b"123")
     manifest, keys = planned(root, images)
-    assert keys == ["a"] and manifest.counts.unreadable_names == 1
-    assert "not UTF-8" in caplog.text
+    assert keys == ["a"] and (manifest.counts.listed, manifest.counts.unreadable_names) == (2, 1)
+
+
+@pytest.mark.parametrize("retried, keys", [(None, []), ("all", ["a", "b"]), ("corrupt", ["a"]), ("empty", ["b"])])
+def test_final_rejects_are_tried_again_on_request(root, images, retried, keys):
+    for key in ("a", "b", "c"):
+        images.write_bytes(key, b"123")
+    etags = {key: etag_of(images, key) for key in ("a", "b", "c")}
+    rejects = [reject("a", etag=etags["a"]), reject("b", etag=etags["b"], reason="empty")]
+    commit_unit(Tables(root), "r1", unit([tag("c", model_name="m", etag=etags["c"])], rejects))
+    assert planned(root, images, retry_rejects=retried)[1] == keys
+
+
+def night_before(root, images):
+    """Ten photos, of which three are answered; and five answers whose photos are gone."""
+    for n in range(10):
+        images.write_bytes(f"{n}", b"123")
+    tags = [tag(f"{n}", etag=etag_of(images, f"{n}"), model_name="m", model_version="0") for n in (0, 4, 9)]
+    commit_unit(Tables(root), "r1", unit([*tags, *(tag(f"{n}-gone", model_name="m") for n in range(5))]))
+
+
+@pytest.mark.parametrize("cuts", [[], ["5"], ["0", "00", "4", "4-", "4-gone", "45", "9", "99", "a"]])
+def test_however_the_key_space_is_cut_the_manifest_says_the_same(root, images, cuts):
+    night_before(root, images)
+    whole = planned(root, images)
+    parts = [KeyRange(start, end) for start, end in itertools.pairwise(["", *cuts, ""])]
+    manifest, keys = planned(root, images, parts, run_id="r8")
+    assert keys == whole[1] == ["1", "2", "3", "5", "6", "7", "8"]
+    assert manifest.counts == whole[0].counts
+    assert (manifest.counts.listed, manifest.counts.vanished, manifest.counts.older_answers) == (10, 5, 3)
+
+
+@pytest.mark.parametrize("stopped_after", range(5))
+def test_a_range_that_was_stopped_goes_on_behind_its_last_shard(root, images, monkeypatch, stopped_after):
+    night_before(root, images)
+    whole = planned(root, images)
+    monkeypatch.setattr("tagger.tag.plan.in_shards", lambda photos, limit: in_shards(photos, limit, most=2))
+    begun = plan_range(job(root, images, "r8"), 0, KeyRange())
+    kept = list(itertools.islice(begun, stopped_after))
+    begun.close()
+    assert written_shards(root, "r8", 0)[0] == kept
+    assert list(plan_range(job(root, images, "r8"), 0, KeyRange()))[:stopped_after] == kept
+    shards, counts = load_range(root, "r8", 0)
+    assert [shard.photos for shard in shards] == [2, 2, 2, 1]
+    assert (counts, planned(root, images, run_id="r8")[1]) == (whole[0].counts, whole[1])
+
+
+class RacedListing(StorageListing):
+    """While it is listed, another process plans the same run."""
+
+    def photos(self, part, after=""):
+        list(plan_range(job(self.images, self.images), 0, part))
+        yield from super().photos(part, after)
+
+
+def test_a_shard_that_another_process_wrote_meanwhile_stops_the_planning(images):
+    images.write_bytes("a", b"123")
+    raced = dataclasses.replace(job(images, images), listing=RacedListing(images))
+    with pytest.raises(DateLocked, match="Another process plans run r9"):
+        list(plan_range(raced, 0, KeyRange()))
+
+
+def test_a_photo_does_not_wait_for_its_shard_to_fill():
+    now = photo("a"), None, None
+    assert [len(each) for each in in_shards(iter(now), None, wait_s=-1)] == [1]
+    assert list(in_shards(iter([None, None]), None, wait_s=-1)) == []
+
+
+@pytest.mark.parametrize("limit", range(8))
+def test_shards_hold_no_more_than_is_asked_for(limit):
+    listed = [photo(str(n)) for n in range(5)]
+    found = list(in_shards(iter(listed), limit, most=2))
+    assert [p for shard in found for p in shard] == listed[:limit] and all(len(shard) <= 2 for shard in found)

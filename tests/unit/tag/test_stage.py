@@ -11,7 +11,7 @@ from tagger.tables.units import read_unit, staged_units
 from tagger.tag.fetch import Decoded, Rejected
 from tagger.tag.infer import Inferred
 from tagger.tag.ledger import LedgerError, check_ledger
-from tagger.tag.manifest import Counts, Manifest, write_shards
+from tagger.tag.manifest import Counts, Manifest, Stand, write_shard
 from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, refusal_rows, stage_unit
 
 DAY = dt.date(2026, 11, 22)
@@ -38,7 +38,8 @@ def refused(*keys, reason="corrupt"):
 
 
 def manifest_of(root, *keys):
-    return Manifest(write_shards(root, "r1", [photo(key) for key in keys]), 2, Counts(len(keys), 0, 0, 0))
+    shard = write_shard(root, "r1", "00000", [photo(key) for key in keys], Stand())
+    return Manifest((shard,), 2, Counts(len(keys)))
 
 
 def stage(root, unit, tags=(), rejects=(), reason="corrupt"):

@@ -1,0 +1,111 @@
+"""Ranges of the key space -> units of work, while the ranges are still being listed.
+
+Every range is a Ray task that hands on its shards as it writes them; a few run at once, without reserving a CPU, for
+they wait for storage. Units come in waves, since Ray Data wants to know its rows before it starts: the first wave is
+what was found within seconds, the last one what was found at last.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from tagger.catalog.listing import KeyRange
+from tagger.errors import ClusterUnavailable, TaggerError
+from tagger.tag.manifest import Shard, WorkUnit
+from tagger.tag.plan import PlanJob, plan_range
+
+PATIENCE_S = 10.0
+"""A wave waits so long for more: starting one costs as long, since every actor loads its networks anew."""
+_TASK_RETRIES = 3
+
+
+class Planning:
+    """Context manager: plans ranges in parallel, within the block. `waves` hands out what was found."""
+
+    def __init__(self, job: PlanJob, ranges: Sequence[KeyRange], parallel: int, patience_s: float = PATIENCE_S) -> None:
+        self._job = job
+        self._patience_s = patience_s
+        self._todo: queue.SimpleQueue[tuple[int, KeyRange]] = queue.SimpleQueue()
+        for numbered in enumerate(ranges):
+            self._todo.put(numbered)
+        self._found: queue.SimpleQueue[Shard | Exception | None] = queue.SimpleQueue()  # None: a thread is done
+        self._threads = [threading.Thread(target=self._plan, daemon=True) for _ in range(min(parallel, len(ranges)))]
+        self._is_stopped = False
+
+    def __enter__(self) -> "Planning":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_stopped = True
+
+    def waves(self, most: int) -> Iterator[list[WorkUnit]]:
+        """Units in lists of at most `most`, until all ranges are planned.
+
+        TaggerError as planning raised it; ClusterUnavailable where Ray lost the tasks for good.
+        """
+        waiting: deque[WorkUnit] = deque()
+        planning, due = len(self._threads), time.monotonic() + self._patience_s
+        while planning or waiting:
+            with contextlib.suppress(queue.Empty):
+                found = self._found.get(timeout=max(0.0, due - time.monotonic())) if planning else ()
+                if isinstance(found, Exception):
+                    raise found
+                planning -= found is None
+                waiting.extend(found.units(self._job.tag.unit_size) if found else ())
+            is_due = not planning or time.monotonic() >= due
+            while waiting and (is_due or len(waiting) >= most):
+                yield [waiting.popleft() for _ in range(min(most, len(waiting)))]
+                due = time.monotonic() + self._patience_s
+
+    def _plan(self) -> None:
+        """One thread: range after range, until there is none, or one failed."""
+        try:
+            while not self._is_stopped:
+                for shard in self._planned(*self._todo.get_nowait()):
+                    self._found.put(shard)
+        except queue.Empty:
+            pass
+        except (TaggerError, RayError) as error:
+            self._found.put(error)
+        finally:
+            self._found.put(None)
+
+    def _planned(self, number: int, part: KeyRange) -> Iterator[Shard]:
+        task: Any = ray.remote(_shards).options(  # its generator is typed as one object
+            num_cpus=0, num_returns="streaming", max_retries=_TASK_RETRIES, scheduling_strategy="SPREAD"
+        )
+        shards = task.remote(self._job, number, part)
+        try:
+            for shard in shards:
+                yield ray.get(shard)
+                if self._is_stopped:
+                    return
+        except RayTaskError as error:
+            raise _cause(error) from None
+        except RayError as error:
+            raise ClusterUnavailable(f"The photos could not be listed: {str(error).splitlines()[0]}") from error
+        finally:
+            with contextlib.suppress(RayError, ValueError):
+                ray.cancel(shards)
+
+
+def _shards(job: PlanJob, number: int, part: KeyRange) -> Iterator[Shard]:
+    """Ray sends values into its generators; this one takes them, what it delegates to need not."""
+    yield from (shard for shard in plan_range(job, number, part))
+
+
+def _cause(error: RayTaskError) -> Exception:
+    """The task's own error where it says what to do, else Ray's with the worker's trace."""
+    return error.cause if isinstance(error.cause, TaggerError) else error
