@@ -47,6 +47,8 @@ app.add_typer(review_app, name="review")
 
 _VERSIONS_HELP = "Folder of versions to write into; else the one that holds the old version."
 _RESUME_HELP = "Continue a stopped training: its run id, or `last`. Same as train.resume=RUN."
+_RETRY_HELP = "Also what was rejected for good: all of it, or for one reason. Same as tag.retry_rejects=REASON."
+_DRY_RUN_HELP = "Only tell what is new, how long it would take and what it would cost."
 _SHEET_HELP = "A contact sheet instead of one photo."
 _SUSPECTS_HELP = "Labels that look wrong, as a page with photos for a person to decide."
 _AGAINST_HELP = "The bundle that serves: exit 3 where this one is worse on the same items."
@@ -86,11 +88,16 @@ def tag(
     images: ImagesOption = None,
     model: ModelOption = None,
     date: DateOption = None,
+    retry_rejects: Annotated[
+        str | None, typer.Option("--retry-rejects", metavar="all|REASON", help=_RETRY_HELP)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_RUN_HELP)] = False,
     style: FormatOption = "table",
     verbose: Verbose = False,
 ) -> None:
     """Tag the night's new photos into the tables, or, with PHOTOs, the named local photos to standard output."""
     start_logging(verbose)
+    arguments = [*(arguments or []), *([f"tag.retry_rejects={retry_rejects}"] if retry_rejects else [])]
     loaded, photos = prepare(config, arguments, root=root, images=images, model=model, date=date)
     if photos:
         print(rows_as(_tag_photos(loaded, photos, style), style))
@@ -101,8 +108,8 @@ def tag(
 
     serving = night.find_serving(loaded)
     with connected(loaded.ray):
-        summary = night.run(loaded, serving)
-    print(json.dumps(summary.facts(), indent=1) if style == "json" else facts_as_text(summary.facts()))
+        facts = (night.dry_run if dry_run else night.run)(loaded, serving).facts()
+    print(json.dumps(facts, indent=1) if style == "json" else facts_as_text(facts))
 
 
 def _tag_photos(config: Config, photos: list[str], style: str) -> list[dict[str, Any]]:

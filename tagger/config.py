@@ -199,6 +199,8 @@ class TagConfig(_Section):
     """Memory one decode process may take beyond its start, MiB."""
     max_file_mb: Annotated[int, Field(ge=1)] = 64
     """Largest photo that is downloaded, MiB."""
+    price_per_hour: Annotated[float, Field(gt=0)] | None = None
+    """What the cluster costs an hour, in any currency: for the cost that --dry-run tells."""
     lock_wait_s: Annotated[float, Field(ge=0)] = 60
     """How long to wait for another run of the same date before giving up (exit 4)."""
 

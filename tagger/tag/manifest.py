@@ -12,7 +12,7 @@ that a range that was interrupted goes on behind its last shard.
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -64,6 +64,16 @@ class Counts:
     vanished: int | None = 0
     older_answers: int = 0
     unreadable_names: int = 0
+
+
+def summed(counts: Iterable[Counts], is_full: bool) -> Counts:
+    """The counts of all ranges.
+
+    is_full: every photo was listed, so that an answered key that was not listed has vanished.
+    """
+    columns = list(zip(*(astuple(each) for each in counts), strict=True)) or [()] * len(fields(Counts))
+    total = Counts(*(sum(column) for column in columns))
+    return total if is_full else replace(total, vanished=None)
 
 
 @dataclass(frozen=True)
@@ -151,17 +161,12 @@ def load_range(root: Root, run_id: str, number: int) -> tuple[list[Shard], Count
 
 
 def complete(root: Root, run_id: str, unit_size: int, is_full: bool) -> Manifest:
-    """The manifest of a run all of whose ranges are planned, saved: from now on it never changes.
-
-    is_full: every photo was listed, so that an answered key that was not listed has vanished.
-    """
+    """The manifest of a run all of whose ranges are planned, saved: from now on it never changes."""
     ranges = [load_range(root, run_id, number) for number in range(len(load_ranges(root, run_id) or ()))]
     planned = [found for found in ranges if found is not None]
     if len(planned) < len(ranges):
         raise ValueError(f"{run_id}: {len(ranges) - len(planned)} ranges are not planned yet")
-    counts = [astuple(found) for _, found in planned]
-    listed, vanished, older, unreadable = (sum(column) for column in zip(*counts, strict=True)) if counts else (0,) * 4
-    told = Counts(listed, vanished if is_full else None, older, unreadable)
+    told = summed((counts for _, counts in planned), is_full)
     manifest = Manifest(tuple(shard for shards, _ in planned for shard in shards), unit_size, told)
     values = asdict(manifest) | {"new": manifest.new}
     root.write_bytes(_key(run_id, "complete.json"), json.dumps(values, indent=1).encode())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import tagger
-from tagger.catalog.listing import KeyRange, Listing, StorageListing
+from tagger.catalog.listing import KeyRange, StorageListing
 from tagger.config import Config
 from tagger.errors import GateRefused
 from tagger.picture.decode import DecodeLimits
@@ -22,6 +22,7 @@ from tagger.storage import Root, open_root
 from tagger.tables.record import RunRecord
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
+from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.infer import TaggerLike
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
@@ -79,6 +80,13 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     date = config.date or night.date_to_resume() or datetime.datetime.now(datetime.UTC).date()
     with DateLock(root, date, config.tag.lock_wait_s) as lock:
         return night.run(date, lock, started)
+
+
+def dry_run(config: Config, serving: Serving | None = None) -> Estimate:
+    """What `run` would work on now, and what that would take. Nothing is written. Ray must be connected before."""
+    root, images = open_root(config.root), open_root(config.images_uri)
+    night = Night(config, root, images, Tables(root), serving or find_serving(config))
+    return night.estimate(config.date or datetime.datetime.now(datetime.UTC).date())
 
 
 def find_serving(config: Config) -> Serving:
@@ -214,32 +222,39 @@ class Night:
             while wave := list(itertools.islice(units, most)):
                 yield wave
             return
-        tag = self.config.tag
-        job = PlanJob(self.root, state.run_id, self.listing(), state.identity, tag)
-        with Planning(job, self.ranges(job), tag.list_tasks) as planning:
+        job = self.plan_job(state.run_id, state.identity)
+        with Planning(job, self.ranges(job), job.tag.list_tasks) as planning:
             yield from planning.waves(most)
 
-    def listing(self) -> Listing:
-        """Where tonight's photos are looked for."""
-        return StorageListing(self.images, self.config.tag.prefix)
+    def plan_job(self, run_id: str, identity: RunIdentity) -> PlanJob:
+        """What planning needs to know."""
+        listing = StorageListing(self.images, self.config.tag.prefix)
+        return PlanJob(self.root, run_id, listing, identity, self.config.tag)
 
     def ranges(self, job: PlanJob) -> list[KeyRange]:
-        """How the key space is cut: as this run cut it before, else anew; once, since ranges are known by number."""
+        """How the key space is cut: once a run, since its ranges are known by number."""
         known = load_ranges(self.root, job.run_id)
         if known is not None:
             return known
-        wanted = 1 if job.tag.limit is not None else RANGES_PER_TASK * job.tag.list_tasks
-        ranges = job.listing.ranges(wanted)
+        ranges = cut(job)
         save_ranges(self.root, job.run_id, ranges)
         return ranges
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every photo is listed, so that what is missing has vanished."""
+        return not self.config.tag.prefix and self.config.tag.limit is None
+
+    def estimate(self, date: datetime.date) -> Estimate:
+        """What a run of this date would bring."""
+        job = self.plan_job("", self.identity(date))
+        return estimate(job, cut(job), job.tag.price_per_hour, self.is_full)
+
     def manifest(self, state: RunState) -> Manifest:
         """The run's manifest, which is complete now."""
-        tag = self.config.tag
-        is_full = not tag.prefix and tag.limit is None
         manifest = load_manifest(self.root, state.run_id)
         if manifest is None:
-            manifest = complete(self.root, state.run_id, tag.unit_size, is_full)
+            manifest = complete(self.root, state.run_id, self.config.tag.unit_size, self.is_full)
             _tell_counts(manifest, self.images)
         return manifest
 
@@ -317,6 +332,11 @@ class Night:
 def bottleneck(seconds: Mapping[str, float]) -> str | None:
     """The stage on which most process time went."""
     return max(seconds, key=lambda stage: seconds[stage]) if seconds else None
+
+
+def cut(job: PlanJob) -> list[KeyRange]:
+    """The key space in ranges; in one where a limit is to be kept, for ranges do not know of each other."""
+    return job.listing.ranges(1 if job.tag.limit is not None else RANGES_PER_TASK * job.tag.list_tasks)
 
 
 def _tell_counts(manifest: Manifest, images: Root) -> None:

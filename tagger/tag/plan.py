@@ -163,6 +163,25 @@ def plan_range(job: PlanJob, number: int, part: KeyRange) -> Iterator[Shard]:
     save_range(job.root, job.run_id, number, shards, survey.counts)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What planning a range would find. first: its first new keys."""
+
+    new: int
+    size_bytes: int
+    counts: Counts
+    first: tuple[str, ...]
+
+
+def look_at_range(job: PlanJob, part: KeyRange, first: int = 5) -> Found:
+    """What `plan_range` would write, counted; nothing is written."""
+    survey, keys, new, size_bytes = Survey(job, part), list[str](), 0, 0
+    for photo in itertools.islice((found for found in survey if found is not None), job.tag.limit):
+        new, size_bytes = new + 1, size_bytes + photo.size_bytes
+        keys += [photo.key] if new <= first else []
+    return Found(new, size_bytes, survey.counts, tuple(keys))
+
+
 def in_shards(
     photos: Iterable[StoredObject | None], limit: int | None, most: int = SHARD_PHOTOS, wait_s: float = SHARD_S
 ) -> Iterator[list[StoredObject]]:

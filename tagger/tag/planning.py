@@ -93,7 +93,7 @@ class Planning:
                 if self._is_stopped:
                     return
         except RayTaskError as error:
-            raise _cause(error) from None
+            raise task_error(error) from None
         except RayError as error:
             raise ClusterUnavailable(f"The photos could not be listed: {str(error).splitlines()[0]}") from error
         finally:
@@ -106,6 +106,6 @@ def _shards(job: PlanJob, number: int, part: KeyRange) -> Iterator[Shard]:
     yield from (shard for shard in plan_range(job, number, part))
 
 
-def _cause(error: RayTaskError) -> Exception:
+def task_error(error: RayTaskError) -> Exception:
     """The task's own error where it says what to do, else Ray's with the worker's trace."""
     return error.cause if isinstance(error.cause, TaggerError) else error

@@ -57,6 +57,7 @@ ALLOWED = {
     "evaluation": Allowed({*IO, "tag.predict", "tag.observe"}, {*TABLES, "cv2", "keras", "scipy", "sklearn"}),
     "evaluation.noise": Allowed(IO, {"numpy", "cleanlab"}),
     "tag": Allowed(IO, TABLES),
+    "tag.estimate": Allowed(IO, {*TABLES, "ray"}),
     "tag.planning": Allowed(IO, {*TABLES, "ray"}),
     "tag.pipeline": Allowed(IO, {*TABLES, "ray"}),
     "tag.night": Allowed(IO, {*TABLES, "ray"}),
