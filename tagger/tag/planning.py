@@ -56,10 +56,13 @@ class Planning:
         TaggerError as planning raised it; ClusterUnavailable where Ray lost the tasks for good.
         """
         waiting: deque[WorkUnit] = deque()
-        planning, due = len(self._threads), time.monotonic() + self._patience_s
+        planning, due = len(self._threads), 0.0
         while planning or waiting:
+            if not waiting:
+                due = time.monotonic() + self._patience_s
             with contextlib.suppress(queue.Empty):
-                found = self._found.get(timeout=max(0.0, due - time.monotonic())) if planning else ()
+                left_s = max(0.0, due - time.monotonic()) if waiting else None
+                found = self._found.get(timeout=left_s) if planning else ()
                 if isinstance(found, Exception):
                     raise found
                 planning -= found is None
@@ -67,7 +70,6 @@ class Planning:
             is_due = not planning or time.monotonic() >= due
             while waiting and (is_due or len(waiting) >= most):
                 yield [waiting.popleft() for _ in range(min(most, len(waiting)))]
-                due = time.monotonic() + self._patience_s
 
     def _plan(self) -> None:
         """One thread: range after range, until there is none, or one failed."""

@@ -1,0 +1,244 @@
+"""What a night of many photos asks of time and memory, without downloading one: planning, and ledger to commit.
+
+    plan     keys are made up, N of them; all but one in a hundred are answered in a committed table of the root; the
+             ranges are listed, compared with the answers and written as a manifest, as Ray tasks
+    commit   N staged rows -> ledger, table files, commit; the units are made up of one unit's rows
+
+python -m benchmarks.night_scale --case plan commit --photos 100000 1000000 10000000 --work FOLDER
+
+A table of a row for each number of photos: seconds, and the peak resident memory of the driver and of the largest
+worker, shared memory left out. What is made for a case is deleted after it.
+"""
+
+import argparse
+import datetime
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from tagger.catalog.listing import KeyRange
+from tagger.cluster import connected
+from tagger.config import RayConfig, TagConfig
+from tagger.storage import Root, StoredObject, open_root
+from tagger.tables.record import RunRecord
+from tagger.tables.schema import REJECTS, TAGS
+from tagger.tables.store import Tables
+from tagger.tables.units import Unit, staged_units, write_unit
+from tagger.tag.ledger import check_ledger, staged_rows
+from tagger.tag.manifest import Manifest, Shard, Stand, complete, save_range, save_ranges, write_shard
+from tagger.tag.plan import PlanJob
+from tagger.tag.planning import Planning
+from tagger.tag.runs import RunIdentity
+
+DAY = datetime.date(2026, 11, 22)
+NOON = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
+IDENTITY = RunIdentity(DAY, "m", "1", "c")
+_ONE_NEW_IN = 100
+_ROWS = 100_000
+_MAPS = {"color_cam": 64, "type_cam": 64, "product_mask": 128}
+
+
+def key(number: int) -> str:
+    """A key as shops have them, in the order of the numbers."""
+    return f"{number // 1_000_000:03d}/{number // 1000 % 1000:03d}/{number % 1000:03d}-photo.jpg"
+
+
+@dataclass(frozen=True)
+class MadeUpListing:
+    """`count` photos that are nowhere."""
+
+    count: int
+
+    def ranges(self, wanted: int) -> list[KeyRange]:
+        """Equal parts."""
+        cuts = [key(self.count * n // wanted) for n in range(1, wanted)]
+        return [KeyRange(start, end) for start, end in zip(["", *cuts], [*cuts, ""], strict=True)]
+
+    def photos(self, part: KeyRange, after: str = "") -> Iterator[StoredObject]:
+        """In key order."""
+        first, end = (self._number(bound) for bound in (part.start, part.end))
+        for number in range(first, self.count if not part.end else end):
+            yield StoredObject(key(number), "0123456789abcdef0123456789abcdef", 100_000, NOON)
+
+    @staticmethod
+    def _number(bound: str) -> int:
+        digits = bound.removesuffix("-photo.jpg").replace("/", "")
+        return int(digits) if digits else 0
+
+
+class Memory:
+    """Context manager: peak resident memory of this process and of its largest child, without what they share."""
+
+    def __init__(self) -> None:
+        self.driver = self.worker = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *told: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        here = psutil.Process()
+        while not self._stop.wait(0.2):
+            self.driver = max(self.driver, _own(here))
+            self.worker = max([self.worker, *(_own(child) for child in here.children(recursive=True))])
+
+
+def _own(process: psutil.Process) -> int:
+    try:
+        told = process.memory_info()
+    except psutil.NoSuchProcess:
+        return 0
+    return int(told.rss - told.shared)
+
+
+def answers(count: int) -> Iterator[Unit]:
+    """Rows of `tags` for all but one in a hundred keys, many at once."""
+    for start in range(0, count, _ROWS):
+        numbers = [n for n in range(start, min(start + _ROWS, count)) if n % _ONE_NEW_IN]
+        known = {
+            "run_id": "r1", "date": DAY, "tagged_at": NOON, "etag": "0123456789abcdef0123456789abcdef", "type": "Shirt",
+            "color": "White", "model_name": "m", "model_version": "1", "config_digest": "c", "needs_review": False,
+        }  # fmt: skip
+        columns = {
+            name: pa.repeat(pa.scalar(value, TAGS.field(name).type), len(numbers)) for name, value in known.items()
+        }
+        columns["image_key"] = pa.array(map(key, numbers))
+        rows = pa.table([columns.get(f.name, pa.nulls(len(numbers), f.type)) for f in TAGS], TAGS)
+        yield Unit(rows, REJECTS.empty_table())
+
+
+def record(run_id: str, tagged: int) -> RunRecord:
+    """The record of a run that tagged everything."""
+    return RunRecord(
+        run_id=run_id, date=DAY, started_at=NOON, finished_at=NOON, model_name="m", model_version="1",
+        config_digest="c", code_version="0", listed=tagged, new=tagged, tagged=tagged, rejected=0,
+    )  # fmt: skip
+
+
+def planned(root: Root, count: int, say: Callable[[str], None]) -> dict[str, float]:
+    """Seconds to the first shard and to the complete manifest, of a Ray that runs already."""
+    tables = Tables(root)
+    tagged = count - count // _ONE_NEW_IN - bool(count % _ONE_NEW_IN)
+    files = tables.finalise("r1", DAY, answers(count))
+    tables.commit_run(record("r1", tagged), files.tags, files.rejects)
+    say(f"{count} photos: {tagged} answers are committed")
+    listing = MadeUpListing(count)
+    ranges = listing.ranges(max(8, count // 1_000_000))
+    job = PlanJob(root, "r2", listing, IDENTITY, TagConfig())  # type: ignore[arg-type]
+    save_ranges(root, "r2", ranges)
+    started, first = time.monotonic(), 0.0
+    with Planning(job, ranges, parallel=2, patience_s=0.0) as planning:
+        for _ in planning.waves(most=10**9):
+            first = first or time.monotonic() - started
+    manifest = complete(root, "r2", 256, is_full=True)
+    took = time.monotonic() - started
+    if (manifest.counts.listed, manifest.new) != (count, count - tagged):
+        raise SystemExit(f"The manifest is wrong: {manifest.counts}, {manifest.new} new of {count}.")
+    return {"first shard, s": first, "all, s": took}
+
+
+def committed(root: Root, count: int, say: Callable[[str], None]) -> dict[str, float]:
+    """Seconds from the last staged unit to the committed run."""
+    manifest = staged(root, count)
+    say(f"{count} photos: {len(staged_units(root, 'r1'))} units are staged")
+    started = time.monotonic()
+    ledger = check_ledger(root, "r1", manifest)
+    checked, tables = time.monotonic(), Tables(root)
+    files = tables.finalise("r1", DAY, staged_rows(root, "r1", manifest))
+    written = time.monotonic()
+    tables.commit_run(record("r1", ledger.tagged), files.tags, files.rejects)
+    size = sum(file.size_bytes for file in files.tags) / 2**20
+    told = {"ledger, s": checked - started, "files, s": written - checked, "commit, s": time.monotonic() - written}
+    return told | {"files": float(len(files.tags)), "MiB": size}
+
+
+def staged(root: Root, count: int) -> Manifest:
+    """A manifest of `count` photos, all of its units staged."""
+    shard_photos, rows, rng = 16_384, full_rows(256), np.random.default_rng(0)
+    save_ranges(root, "r1", [KeyRange()])
+    shards = []
+    for number, start in enumerate(range(0, count, shard_photos)):
+        photos = list(MadeUpListing(min(start + shard_photos, count)).photos(KeyRange(key(start))))
+        shard = write_shard(root, "r1", f"00000-{number:05d}", photos, Stand())
+        for unit in shard.units(256):
+            keys = [photo.key for photo in photos[unit.start : unit.start + unit.count]]
+            write_unit(root, "r1", unit.name, with_keys(rows, keys, rng), REJECTS.empty_table())
+        shards.append(shard)
+    save_range(root, "r1", 0, [Shard(*shard) for shard in shards], Stand().counts)
+    return complete(root, "r1", 256, is_full=True)
+
+
+def with_keys(rows: pa.Table, keys: list[str], rng: np.random.Generator) -> pa.Table:
+    """The rows under other keys, and with other maps, which do not compress."""
+    columns = {name: rows[name].slice(0, len(keys)) for name in rows.column_names} | {"image_key": pa.array(keys)}
+    for name, size in _MAPS.items():
+        columns[name] = pa.array([rng.bytes(size) for _ in keys], pa.binary())
+    return pa.table(columns)
+
+
+def full_rows(count: int) -> pa.Table:
+    """Rows of `tags` in which nothing is null."""
+    rng = np.random.default_rng(0)
+    top = [{"label": "White", "p": 0.6}, {"label": "Cream", "p": 0.3}, {"label": "Grey", "p": 0.1}]
+    known = {
+        "run_id": "r1", "date": DAY, "tagged_at": NOON, "image_key": "", "etag": "0123456789abcdef0123456789abcdef",
+        "size_bytes": 100_000, "last_modified": NOON, "format": "JPEG", "type": "Shirt", "color": "White",
+        "type_top3": top, "color_top3": top, "pointing_hit": True, "needs_review": False, "review_reasons": [],
+        "model_name": "m", "model_version": "1", "config_digest": "c", "dominant_rgb": [250, 250, 250],
+    }  # fmt: skip
+
+    def value(field: pa.Field) -> object:
+        if field.name in _MAPS:
+            return rng.bytes(_MAPS[field.name])
+        if pa.types.is_floating(field.type):
+            return float(rng.random())
+        return int(rng.integers(100, 2000)) if pa.types.is_integer(field.type) else None
+
+    return pa.Table.from_pylist([{f.name: known.get(f.name, value(f)) for f in TAGS} for _ in range(count)], TAGS)
+
+
+CASES = {"plan": planned, "commit": committed}
+
+
+def main() -> None:
+    """Run the cases for every number of photos, and print a table each."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
+    options.add_argument("--photos", nargs="+", type=int, default=[10_000, 100_000, 1_000_000])
+    options.add_argument("--work", type=Path, required=True, help="An empty folder with space: 600 bytes a photo.")
+    arguments = options.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    with connected(RayConfig(num_cpus=2)):
+        for case in arguments.case:
+            rows = [measured(case, count, arguments.work) for count in arguments.photos]
+            names = list(rows[0])
+            print(f"\n| {case}: {' | '.join(names)} |\n|{'---|' * len(names)}")
+            for row in rows:
+                print(f"| {' | '.join(f'{row[name]:,.1f}'.removesuffix('.0') for name in names)} |", flush=True)
+
+
+def measured(case: str, count: int, work: Path) -> dict[str, float]:
+    """One row: what the case tells, and memory."""
+    root = open_root(str(work / f"{case}-{count}"))
+    shutil.rmtree(root.uri, ignore_errors=True)
+    with Memory() as memory:
+        told = CASES[case](root, count, lambda text: print(text, flush=True))
+    shutil.rmtree(root.uri, ignore_errors=True)
+    return {"photos": float(count), **told, "driver, MiB": memory.driver / 2**20, "worker, MiB": memory.worker / 2**20}
+
+
+if __name__ == "__main__":
+    main()
