@@ -1,13 +1,16 @@
 """The ledger of a run: every photo of its manifest is in exactly one staged row, as it was listed."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tagger.storage import Root
 from tagger.tables.schema import FINAL_REASONS
 from tagger.tables.units import Unit, read_unit
-from tagger.tag.manifest import Manifest, read_photos
+from tagger.tag.manifest import Manifest, read_rows
 
 
 class LedgerError(Exception):
@@ -36,10 +39,9 @@ class Ledger:
     def add(self, unit: Unit) -> None:
         """Count a unit."""
         self.tagged += len(unit.tags)
-        self.flagged += sum(map(bool, unit.tags["needs_review"].to_pylist()))
-        self.rejected_by_reason.update(unit.rejects["reason"].to_pylist())
-        for reasons in unit.tags["review_reasons"].to_pylist():
-            self.flagged_by_reason.update(reasons or ())
+        self.flagged += pc.sum(unit.tags["needs_review"]).as_py() or 0
+        self.rejected_by_reason.update(_counted(unit.rejects["reason"]))
+        self.flagged_by_reason.update(_counted(pc.list_flatten(unit.tags["review_reasons"])))
 
 
 def staged_rows(root: Root, run_id: str, manifest: Manifest) -> Iterator[Unit]:
@@ -51,22 +53,28 @@ def check_ledger(root: Root, run_id: str, manifest: Manifest) -> Ledger:
     """The counts of a run whose ledger is right; LedgerError where it is not. Holds one unit in memory."""
     ledger = Ledger()
     for unit, rows in zip(manifest.units(), staged_rows(root, run_id, manifest), strict=True):
-        listed = {(photo.key, photo.etag): 1 for photo in read_photos(root, run_id, unit)}
-        _compare(f"{run_id}/{unit.name}", listed, Counter(_keys(rows)))
+        listed, staged = (_sorted_keys(tables) for tables in ([read_rows(root, run_id, unit)], rows))
+        if listed != staged:
+            raise LedgerError(_difference(f"{run_id}/{unit.name}", listed, staged))
         ledger.add(rows)
     return ledger
 
 
-def _keys(rows: Unit) -> Iterator[tuple[str, str]]:
-    for table in rows:
-        yield from zip(table["image_key"].to_pylist(), table["etag"].to_pylist(), strict=True)
+def _sorted_keys(tables: Iterable[pa.Table]) -> pa.Table:
+    """(image_key, etag) of all rows."""
+    rows = pa.concat_tables([table.select(["image_key", "etag"]) for table in tables], promote_options="default")
+    return rows.sort_by([("image_key", "ascending"), ("etag", "ascending")]).combine_chunks()
 
 
-def _compare(unit: str, listed: Mapping[tuple[str, str], int], staged: Mapping[tuple[str, str], int]) -> None:
-    if listed == staged:
-        return
-    wrong = [key for key in {**listed, **staged} if listed.get(key) != staged.get(key)]
-    raise LedgerError(
+def _counted(labels: pa.Array) -> dict[str, int]:
+    counts = pc.value_counts(labels)
+    return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def _difference(unit: str, *sides: pa.Table) -> str:
+    listed, staged = (Counter(zip(*side.to_pydict().values(), strict=True)) for side in sides)
+    wrong = [key for key in listed | staged if listed[key] != staged[key]]
+    return (
         f"Unit {unit}: {len(wrong)} of {len(listed)} photos are not in exactly one row, first {wrong[0][0]!r}: listed "
-        f"{listed.get(wrong[0], 0)}, staged {staged.get(wrong[0], 0)} times. Nothing was committed. Please report this."
+        f"{listed[wrong[0]]}, staged {staged[wrong[0]]} times. Nothing was committed. Please report this."
     )

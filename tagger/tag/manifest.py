@@ -185,8 +185,13 @@ def load_manifest(root: Root, run_id: str) -> Manifest | None:
 
 def read_photos(root: Root, run_id: str, unit: WorkUnit) -> list[StoredObject]:
     """The photos of a unit, as listed."""
-    rows = _read_shard(root.uri, run_id, unit.shard).slice(unit.start, unit.count)
-    return [StoredObject(*values) for values in zip(*(column.to_pylist() for column in rows.columns), strict=True)]
+    columns = (column.to_pylist() for column in read_rows(root, run_id, unit).columns)
+    return [StoredObject(*values) for values in zip(*columns, strict=True)]
+
+
+def read_rows(root: Root, run_id: str, unit: WorkUnit) -> pa.Table:
+    """The photos of a unit, in the schema SHARD."""
+    return _read_shard(root.uri, run_id, unit.shard).slice(unit.start, unit.count)
 
 
 @lru_cache(maxsize=2)
