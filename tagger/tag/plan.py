@@ -188,20 +188,26 @@ def in_shards(
     """Lists of at most `most` photos, `limit` in all, none of which waited longer than `wait_s` while others were
     looked at (None)."""
     waiting: list[StoredObject] = []
-    left = limit
     due = time.monotonic() + wait_s
-    for photo in photos:
-        if left == 0:
-            break
+    for photo in _limited(photos, limit):
         if photo is not None:
             waiting.append(photo)
-            left = None if left is None else left - 1
         if len(waiting) >= most or time.monotonic() > due:
             if waiting:
                 yield waiting
             waiting, due = [], time.monotonic() + wait_s
     if waiting:
         yield waiting
+
+
+def _limited(photos: Iterable[StoredObject | None], limit: int | None) -> Iterator[StoredObject | None]:
+    """Until `limit` photos were seen; no key is looked at after the last of them."""
+    seen = 0
+    for photo in photos if limit != 0 else ():
+        yield photo
+        seen += photo is not None
+        if seen == limit:
+            return
 
 
 def committed_answers(root: Root, part: KeyRange, after: str = "") -> Iterator[Answer]:
