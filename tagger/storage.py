@@ -295,15 +295,11 @@ class S3Root(Root):
         return f"{self.prefix}/{key}" if self.prefix else key
 
     def list_objects(self, prefix: str = "", after: str = "", start: str = "", end: str = "") -> Iterator[StoredObject]:
-        if start > after:
-            # S3 can only start after a key, so the object at `start` itself is asked for alone.
-            at_start = next(self._listed(start, "", _ONE), None) if start.startswith(prefix) else None
-            if at_start and at_start.key == start and (not end or start < end):
-                yield at_start
-        for found in self._listed(prefix, max(after, start), _FULL_PAGE):
+        for found in self._listed(prefix, max(after, _just_below(start)), _FULL_PAGE):
             if end and found.key >= end:
                 return
-            yield found
+            if found.key >= start:
+                yield found
 
     def _listed(self, prefix: str, after: str, page_keys: int) -> Iterator[StoredObject]:
         bounds = {"StartAfter": self._key(after)} if after else {}
@@ -376,3 +372,11 @@ class S3Root(Root):
         where = s3_environment()
         region = {"region_name": where.region}
         return fsspec.filesystem("s3", endpoint_url=where.endpoint, client_kwargs=region, use_listings_cache=False)
+
+
+def _just_below(key: str) -> str:
+    """A text that is less, with hardly a key between: S3 starts a listing after a text, and not at one."""
+    last = ord(key[-1]) if key else 0
+    if last <= ord(" "):  # not every server takes the characters below, nor those that XML lacks
+        return key[:-1]
+    return f"{key[:-1]}{chr({0xE000: 0xD7FF, 0x10000: 0xFFFD}.get(last, last - 1))}\U0010ffff"

@@ -26,6 +26,9 @@ _ALL = 0x110000
 _WIDTHS = ((0x80, 1), (0x800, 0x40), (0x1_0000, 0x1000), (_ALL, 0x4_0000))
 """Below each bound, how many characters share the first byte of their UTF-8 form. A further byte divides by 64."""
 
+_GAPS = (range(0xD800, 0xE000), range(0xFFFE, 0x1_0000))
+"""Surrogates, which UTF-8 lacks, and two numbers without a character, which some servers cannot answer about."""
+
 
 @dataclass(frozen=True)
 class _Part:
@@ -123,8 +126,9 @@ def _cells(root: Root, part: _Part, base: str, key: str | None) -> Iterator[_Par
 
 
 def _first_from(character: int) -> str:
-    """The first character from a number on, beyond the surrogates, which no text in UTF-8 has."""
-    return "\ue000" if 0xD800 <= character < 0xE000 else chr(min(character, _ALL - 1))
+    """The first character from a number on that text can hold and XML can name."""
+    ends = (gap.stop for gap in _GAPS if character in gap)
+    return chr(min(next(ends, character), _ALL - 1))
 
 
 def _joined(parts: list[_Part], wanted: int) -> list[str]:
