@@ -82,7 +82,9 @@ def sorting() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
             "threads": _SORT_THREADS,
         }
         with duckdb.connect(config=spill) as connection:
-            connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET preserve_insertion_order = false")
+            connection.execute("SET enable_progress_bar = false")
             yield connection, Path(folder)
 
 

@@ -1,15 +1,21 @@
 """Ranges of a bucket on real servers: every key once, whatever characters it has, and the keys that come later."""
 
+import gzip
+import hashlib
+import json
 import logging
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote_plus
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tagger.catalog.inventory import InventoryListing
+from tagger.catalog.keys_file import KeysListing
 from tagger.catalog.keyspace import key_cuts
 from tagger.catalog.listing import KeyRange, StorageListing, ranges_between
 from tagger.storage import open_root
@@ -89,3 +95,25 @@ def test_a_prefix_is_cut_on_its_own(root):
     cuts = key_cuts(root, "雪", 4, page_keys=4)
     assert cuts and all(cut.startswith("雪") for cut in cuts)
     assert found(StorageListing(root, "雪"), ranges_between(cuts)) == expected
+
+
+def test_an_inventory_is_read_and_sorted_in_the_bucket(root):
+    lists, sorted_rows = open_root("s3://catalogue/lists/catalogue/nightly"), open_root("s3://catalogue/sorted")
+    stored = list(root.list_objects())
+    lines = [f'"catalogue","shop/{quote_plus(o.key)}","0","{o.last_modified.isoformat()}","{o.etag}"' for o in stored]
+    data = gzip.compress("\n".join(reversed(lines)).encode())
+    lists.write_bytes("data/1.csv.gz", data)
+    files = [{"key": "lists/catalogue/nightly/data/1.csv.gz", "MD5checksum": hashlib.md5(data).hexdigest()}]
+    told = {"sourceBucket": "catalogue", "fileFormat": "CSV", "files": files}
+    told["fileSchema"] = "Bucket, Key, Size, LastModifiedDate, ETag"
+    lists.write_bytes("2026-11-22T01-00Z/manifest.json", json.dumps(told).encode())
+    manifest = f"{lists.uri}/2026-11-22T01-00Z/manifest.json"
+    assert list(InventoryListing.prepare(manifest, root, "", sorted_rows).photos(KeyRange())) == stored
+
+
+def test_a_file_of_keys_is_read_and_looked_up_in_the_bucket(root):
+    open_root("s3://catalogue").write_bytes("keys.txt", "\n".join([*KEYS[::-1], "absent"]).encode())
+    listing = KeysListing.prepare("s3://catalogue/keys.txt", root, "", open_root("s3://catalogue/keys"))
+    facts = [(photo.key, photo.etag, photo.size_bytes) for photo in listing.photos(KeyRange())]
+    assert facts == [(photo.key, photo.etag, photo.size_bytes) for photo in root.list_objects()]
+    assert list(listing.missing(KeyRange("a", "b"))) == ["absent"]
