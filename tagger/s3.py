@@ -1,9 +1,11 @@
-"""The clients of S3, all configured from one place, so that boto3, pyarrow, s3fs and deltalake agree.
+"""The clients of S3, configured in one place, so that boto3, pyarrow, s3fs and deltalake agree; what its errors mean.
 
 Credentials come from the standard AWS chain alone, the endpoint from `AWS_ENDPOINT_URL`.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,12 +13,16 @@ from urllib.parse import urlsplit
 
 import boto3
 import pyarrow.fs
+from botocore import exceptions as aws
 from botocore.config import Config
 
-from tagger.errors import BadInput
+from tagger.errors import BadInput, StorageUnavailable
 
 _ARROW_ATTEMPTS = 10
 """Of a request through pyarrow. The growing waits between them add up to a minute, more or less."""
+
+_MISSING = {"NoSuchKey", "404", "NotFound"}
+_DENIED = {"AccessDenied", "403", "Forbidden", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "400"}
 
 
 @dataclass(frozen=True)
@@ -79,3 +85,49 @@ def delta_options() -> dict[str, str]:
         if frozen.token:
             options["AWS_SESSION_TOKEN"] = frozen.token
     return options
+
+
+@contextlib.contextmanager
+def translated(action: str, place: str, bucket: str) -> Iterator[None]:
+    """boto3's errors in our words: missing and existing objects, a person's mistakes, and outages."""
+    try:
+        yield
+    except (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound) as error:
+        raise BadInput(
+            f"No AWS credentials to {action} {place}: {error}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "AWS_PROFILE, or run where a role is attached."
+        ) from error
+    except (aws.ParamValidationError, aws.InvalidRegionError) as error:
+        last = str(error).splitlines()[-1]
+        raise BadInput(f"Could not {action} {place}: {last} Correct the root or AWS_REGION.") from error
+    except aws.ClientError as error:
+        raise _client_error(error, action, place, bucket) from error
+    except (aws.BotoCoreError, OSError) as error:
+        raise StorageUnavailable(f"Could not {action} {place}: {error}. Check network and endpoint.") from error
+
+
+def reject_reason(error: aws.ClientError) -> str:
+    """Why a photo did not come, as a transient reject reason."""
+    code = _code(error)
+    if code in _MISSING:
+        return "not_found"
+    if code in {"PreconditionFailed", "412"}:
+        return "changed_during_run"
+    return "access_denied" if code in _DENIED else "download_failed"
+
+
+def _client_error(error: aws.ClientError, action: str, place: str, bucket: str) -> Exception:
+    code = _code(error)
+    if code == "NoSuchBucket":
+        return BadInput(f"The bucket '{bucket}' does not exist (to {action} {place}). Create it or correct the root.")
+    if code in _MISSING:
+        return FileNotFoundError(place)
+    if code in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}:
+        return FileExistsError(place)
+    if code in _DENIED:
+        return BadInput(f"Not allowed to {action} {place} ({code}). Check the credentials and the bucket's policy.")
+    return StorageUnavailable(f"Could not {action} {place}: {error}. Try again later.")
+
+
+def _code(error: aws.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

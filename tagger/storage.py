@@ -17,12 +17,12 @@ import pyarrow.fs
 from botocore import exceptions as aws
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
-from tagger.s3 import arrow_s3, delta_options, s3_client, s3_environment
+from tagger.s3 import arrow_s3, delta_options, reject_reason, s3_client, s3_environment, translated
 
 _MAKING_CLIENT = threading.Lock()
-_MISSING = {"NoSuchKey", "404", "NotFound"}
+_FULL_PAGE = 1000
+_ONE = 1
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_DENIED = {"AccessDenied", "403", "Forbidden", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "400"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,12 @@ def open_root(uri: str) -> "Root":
     if not uri:
         raise BadInput("The root is empty. Give root=FOLDER or root=s3://bucket/prefix.")
     return LocalRoot(str(Path(uri).expanduser().absolute()))
+
+
+def open_file(uri: str) -> tuple["Root", str]:
+    """The root and the key of one file: local, or `s3://bucket/prefix/name`. Looks at nothing yet."""
+    folder, slash, name = uri.rpartition("/")
+    return open_root(folder or slash or "."), name
 
 
 @contextlib.contextmanager
@@ -78,8 +84,23 @@ class Root:
         """Raise, in one sentence, what would be wrong with reading here: no such folder or bucket, no permission."""
         raise NotImplementedError
 
-    def list_objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
-        """Objects whose key starts with `prefix` and is greater than `after`, streamed, ordered by UTF-8 bytes."""
+    def list_objects(self, prefix: str = "", after: str = "", start: str = "", end: str = "") -> Iterator[StoredObject]:
+        """Objects whose key begins with `prefix`, streamed, ordered by UTF-8 bytes.
+
+        Their keys are greater than `after`, at least `start`, and less than `end` unless that is empty; nothing beyond
+        `end` is asked for.
+        """
+        raise NotImplementedError
+
+    def first_key(self, prefix: str = "", after: str = "") -> str | None:
+        """The first key of that listing, for as little as the storage lets it cost; None where it is empty."""
+        return next((found.key for found in self.list_objects(prefix, after)), None)
+
+    def stat(self, key: str) -> StoredObject:
+        """The facts of one object, without its bytes. FileNotFoundError where there is none.
+
+        The etag and the size are those of the listing. Of the time, S3 tells only whole seconds here.
+        """
         raise NotImplementedError
 
     def exists(self, key: str) -> bool:
@@ -128,11 +149,22 @@ class LocalRoot(Root):
             raise BadInput(f"The key '{key}' leads outside {self.uri}.")
         return path
 
-    def list_objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
-        for path, key in _walk(self.uri, "", lambda folder: _may_hold(folder, prefix, after)):
-            if key.startswith(prefix) and os.fsencode(key) > os.fsencode(after):
+    def list_objects(self, prefix: str = "", after: str = "", start: str = "", end: str = "") -> Iterator[StoredObject]:
+        low, high = max(after, start, key=os.fsencode), os.fsencode(end)
+        for path, key in _walk(self.uri, "", lambda folder: _may_hold(folder, prefix, low)):
+            name = os.fsencode(key)
+            if end and name >= high:
+                return
+            if key.startswith(prefix) and name > os.fsencode(after) and name >= os.fsencode(start):
                 with contextlib.suppress(FileNotFoundError):
                     yield _stored_file(path, key)
+
+    def stat(self, key: str) -> StoredObject:
+        path = self._path(key)
+        # "a//b" and "./a/b" open the same file, and are not how it is listed.
+        if not path.is_file() or str(path.relative_to(self.uri)) != key:
+            raise FileNotFoundError(str(path))
+        return _stored_file(str(path), key)
 
     def check(self) -> None:
         if not Path(self.uri).is_dir():
@@ -256,47 +288,66 @@ class S3Root(Root):
             self._client = self._client or s3_client()
             return self._client
 
+    def _told(self, action: str, key: str = "") -> contextlib.AbstractContextManager[None]:
+        return translated(action, f"{self.uri}/{key}".rstrip("/"), self.bucket)
+
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
-    def list_objects(self, prefix: str = "", after: str = "") -> Iterator[StoredObject]:
-        start = {"StartAfter": self._key(after)} if after else {}
+    def list_objects(self, prefix: str = "", after: str = "", start: str = "", end: str = "") -> Iterator[StoredObject]:
+        for found in self._listed(prefix, max(after, _just_below(start)), _FULL_PAGE):
+            if end and found.key >= end:
+                return
+            if found.key >= start:
+                yield found
+
+    def _listed(self, prefix: str, after: str, page_keys: int) -> Iterator[StoredObject]:
+        bounds = {"StartAfter": self._key(after)} if after else {}
         base = len(self._key(""))
-        with self._translated("list"):
-            pages = self._s3.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self.bucket, Prefix=self._key(prefix), **start):
+        with self._told("list"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._key(prefix), PaginationConfig={"PageSize": page_keys}, **bounds
+            )
+            for page in pages:
                 for entry in page.get("Contents", []):
                     key = entry["Key"][base:]
                     if key and not key.endswith("/"):
                         yield StoredObject(key, entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
 
+    def first_key(self, prefix: str = "", after: str = "") -> str | None:
+        return next((found.key for found in self._listed(prefix, after, _ONE)), None)
+
+    def stat(self, key: str) -> StoredObject:
+        with self._told("look up", key):
+            found = self._s3.head_object(Bucket=self.bucket, Key=self._key(key))
+        return StoredObject(key, found["ETag"].strip('"'), found["ContentLength"], found["LastModified"])
+
     def check(self) -> None:
-        with self._translated("list"):
+        with self._told("list"):
             self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self._key(""), MaxKeys=1)
 
     def exists(self, key: str) -> bool:
         try:
-            with self._translated("look up", key):
-                self._s3.head_object(Bucket=self.bucket, Key=self._key(key))
+            self.stat(key)
         except FileNotFoundError:
             return False
         return True
 
     def read_bytes(self, key: str) -> bytes:
-        with self._translated("read", key):
+        with self._told("read", key):
             return bytes(self._s3.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read())
 
     def write_bytes(self, key: str, data: bytes) -> None:
-        with self._translated("write", key):
+        with self._told("write", key):
             self._s3.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
 
     def delete(self, key: str) -> None:
-        with self._translated("delete", key):
+        with self._told("delete", key):
             self._s3.delete_object(Bucket=self.bucket, Key=self._key(key))
 
     def create_once(self, key: str, data: bytes) -> bool:
         try:
-            with self._translated("create", key):
+            with self._told("create", key):
                 self._s3.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*")
         except FileExistsError:
             return False
@@ -307,7 +358,7 @@ class S3Root(Root):
             answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(key), IfMatch=f'"{etag}"')
             return bytes(answer["Body"].read())
         except aws.ClientError as error:
-            raise FetchFailed(_fetch_reason(error), str(error)) from error
+            raise FetchFailed(reject_reason(error), str(error)) from error
         except (aws.BotoCoreError, OSError) as error:
             raise FetchFailed("download_failed", str(error)) from error
 
@@ -322,43 +373,10 @@ class S3Root(Root):
         region = {"region_name": where.region}
         return fsspec.filesystem("s3", endpoint_url=where.endpoint, client_kwargs=region, use_listings_cache=False)
 
-    @contextlib.contextmanager
-    def _translated(self, action: str, key: str = "") -> Iterator[None]:
-        """boto3's errors in our words: missing and existing objects, a person's mistakes, and outages."""
-        place = f"{self.uri}/{key}".rstrip("/")
-        try:
-            yield
-        except (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound) as error:
-            raise BadInput(
-                f"No AWS credentials to {action} {place}: {error}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "AWS_PROFILE, or run where a role is attached."
-            ) from error
-        except (aws.ParamValidationError, aws.InvalidRegionError) as error:
-            last = str(error).splitlines()[-1]
-            raise BadInput(f"Could not {action} {place}: {last} Correct the root or AWS_REGION.") from error
-        except aws.ClientError as error:
-            raise _client_error(error, action, place, self.bucket) from error
-        except (aws.BotoCoreError, OSError) as error:
-            raise StorageUnavailable(f"Could not {action} {place}: {error}. Check network and endpoint.") from error
 
-
-def _client_error(error: aws.ClientError, action: str, place: str, bucket: str) -> Exception:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    if code == "NoSuchBucket":
-        return BadInput(f"The bucket '{bucket}' does not exist (to {action} {place}). Create it or correct the root.")
-    if code in _MISSING:
-        return FileNotFoundError(place)
-    if code in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}:
-        return FileExistsError(place)
-    if code in _DENIED:
-        return BadInput(f"Not allowed to {action} {place} ({code}). Check the credentials and the bucket's policy.")
-    return StorageUnavailable(f"Could not {action} {place}: {error}. Try again later.")
-
-
-def _fetch_reason(error: aws.ClientError) -> str:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    if code in _MISSING:
-        return "not_found"
-    if code in {"PreconditionFailed", "412"}:
-        return "changed_during_run"
-    return "access_denied" if code in _DENIED else "download_failed"
+def _just_below(key: str) -> str:
+    """A text that is less, with hardly a key between: S3 starts a listing after a text, and not at one."""
+    last = ord(key[-1]) if key else 0
+    if last <= ord(" "):  # not every server takes the characters below, nor those that XML lacks
+        return key[:-1]
+    return f"{key[:-1]}{chr({0xE000: 0xD7FF, 0x10000: 0xFFFD}.get(last, last - 1))}\U0010ffff"

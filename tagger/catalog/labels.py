@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 from tagger.errors import ConfigError, LabelsError
-from tagger.storage import Root, open_root
+from tagger.storage import Root, open_file, open_root
 
 REQUIRED_COLUMNS = ("image_key", "type", "color")
 OPTIONAL_COLUMNS = ("split", "group")
@@ -142,8 +142,7 @@ def labels_place(labels_uri: str, root_uri: str, pattern: str) -> tuple[Root, st
     """Where labels are read from, and what is read there: the named file, else all that match under the root."""
     if not labels_uri:
         return open_root(root_uri), pattern
-    folder, slash, name = labels_uri.rpartition("/")
-    return open_root(folder or slash or "."), name
+    return open_file(labels_uri)
 
 
 def check_images(labels: Labels, keys: Iterable[str], max_missing_share: float = 0.0) -> Labels:

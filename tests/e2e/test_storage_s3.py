@@ -1,5 +1,6 @@
 """Roots on S3: the contract of the local ones, four clients with one view, and what is said when storage says no."""
 
+import itertools
 import logging
 import pickle
 import socket
@@ -117,6 +118,38 @@ def test_pages_are_invisible(root):
     put_behind_the_back(root, keys)
     assert listed(root) == keys
     assert listed(root, prefix="images/01", after="images/01500.jpg") == keys[1501:2000]
+
+
+def test_the_listing_keeps_within_its_bounds(root):
+    keys = ["a", "a!b", "a.b", "a/b", "a0", "b", "é", "\uffee", "😀"]
+    for key in keys:
+        root.write_bytes(key, b"")
+    for start, end in itertools.product(["", "a", "a.", "a.b", "c", "é", "\uffee", "😀"], repeat=2):
+        wanted = [key for key in keys if key >= start and (not end or key < end)]
+        assert listed(root, start=start, end=end) == wanted, (start, end)
+    assert listed(root, prefix="a", after="a!b", start="a", end="b") == ["a.b", "a/b", "a0"]
+    assert listed(root, prefix="a/", start="a", end="a0") == ["a/b"]
+
+
+def test_the_first_key_skips_folder_marks(root):
+    for key in ["a/", "a/b", "c"]:
+        root.write_bytes(key, b"")
+    assert [root.first_key(), root.first_key("a"), root.first_key("", "a/b"), root.first_key("", "c")] == [
+        "a/b",
+        "a/b",
+        "c",
+        None,
+    ]
+
+
+def test_the_facts_of_one_object_are_those_of_the_listing(root):
+    root.write_bytes("a b/é", b"12345")
+    (stored,) = root.list_objects()
+    found = root.stat("a b/é")
+    assert (found.key, found.etag, found.size_bytes) == (stored.key, stored.etag, 5)
+    assert abs(found.last_modified - stored.last_modified) < timedelta(seconds=1)
+    with pytest.raises(FileNotFoundError):
+        root.stat("a b")
 
 
 def test_a_neighbour_with_a_longer_name_and_folder_marks_are_not_listed(root):

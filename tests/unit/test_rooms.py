@@ -44,6 +44,10 @@ ALLOWED = {
     "flags": Allowed(BASE, NUMBERS),
     # 3
     "catalog": Allowed({*BASE, "storage"}, TABLES),
+    **{
+        f"catalog.{name}": Allowed({*BASE, "storage"}, {*TABLES, "duckdb"})
+        for name in ("sorted_rows", "inventory", "keys_file")
+    },
     "catalog.synth": Allowed({*BASE, "storage", "picture"}, {"numpy", "cv2"}),
     "tables": Allowed({*BASE, "storage"}, {"deltalake", "duckdb", "pandas", "pyarrow"}),
     # 4

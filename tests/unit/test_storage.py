@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
-from tagger.storage import open_root
+from tagger.storage import open_file, open_root
 
 # Few characters around "/" (0x2F) in byte order, so that folders and files with a common start are frequent.
 names = st.text("a!-.0é😀", min_size=1, max_size=4).filter(lambda name: name.strip(".") != "")
@@ -45,6 +45,22 @@ def test_the_listing_is_the_sorted_keys_from_any_place(tmp_path_factory, keys, p
     assert listed(root) == by_bytes
     wanted = [key for key in by_bytes if key.startswith(prefix) and key.encode() > after.encode()]
     assert listed(root, prefix=prefix, after=after) == wanted
+    assert root.first_key(prefix, after) == next(iter(wanted), None)
+
+
+places = st.text("a!-.0/é😀", max_size=4)
+
+
+@given(st.sets(keys, max_size=12).map(possible), places, places, places)
+def test_the_listing_keeps_within_its_bounds(tmp_path_factory, keys, after, start, end):
+    root = open_root(str(tmp_path_factory.mktemp("shop")))
+    for path in (Path(root.uri, key) for key in keys):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    low, first, last = after.encode(), start.encode(), end.encode()
+    by_bytes = sorted(key.encode() for key in keys)
+    wanted = [key.decode() for key in by_bytes if key > low and key >= first and (not last or key < last)]
+    assert listed(root, after=after, start=start, end=end) == wanted
 
 
 def test_an_absent_root_lists_nothing(root):
@@ -65,6 +81,30 @@ def test_the_listing_tells_size_and_time(root):
     assert stored.last_modified.tzinfo is UTC and abs(datetime.now(UTC) - stored.last_modified) < timedelta(minutes=1)
 
 
+def test_the_facts_of_one_file_are_those_of_the_listing(root):
+    root.write_bytes("a b/é", b"12345")
+    assert [root.stat("a b/é")] == list(root.list_objects())
+
+
+@pytest.mark.parametrize("key", ["b", "a", "a/", "a//b", "a/./b", "./a/b", "a/b/c"])
+def test_what_the_listing_would_not_show_has_no_facts(root, key):
+    root.write_bytes("a/b", b"")
+    with pytest.raises(FileNotFoundError):
+        root.stat(key)
+
+
+@pytest.mark.parametrize("uri", ["/shop/keys.txt", "s3://bucket/keys.txt", "s3://bucket/a/b/keys.txt"])
+def test_a_file_is_opened_by_its_uri(uri):
+    root, key = open_file(uri)
+    assert f"{root.uri}/{key}" == uri and key == "keys.txt"
+
+
+def test_a_file_without_a_folder_is_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root, key = open_file("keys.txt")
+    assert (root.uri, key) == (str(tmp_path), "keys.txt")
+
+
 def test_the_etag_changes_with_the_file(root):
     root.write_bytes("a", b"one")
     (before,) = root.list_objects()
@@ -80,6 +120,7 @@ def test_a_file_name_that_is_no_utf8_can_be_listed_past_and_read(root):
     first, second = listed(root)
     assert (first, root.read_bytes(second)) == ("a", b"2")
     assert listed(root, after=first) == [second] and listed(root, after=second) == []
+    assert listed(root, start=second) == [second] and listed(root, end=second) == [first]
 
 
 def test_what_is_being_written_is_not_listed(root):
@@ -182,7 +223,7 @@ def test_a_photo_that_may_not_be_read(root):
 
 
 @pytest.mark.parametrize("key", ["../a", "a/../../b", "..", "/etc/passwd"])
-@pytest.mark.parametrize("action", ["read_bytes", "exists", "delete"])
+@pytest.mark.parametrize("action", ["read_bytes", "exists", "delete", "stat"])
 def test_a_key_outside_the_root_is_refused(root, action, key):
     with pytest.raises(BadInput, match="leads outside"):
         getattr(root, action)(key)
