@@ -47,6 +47,7 @@ app.add_typer(review_app, name="review")
 
 _VERSIONS_HELP = "Folder of versions to write into; else the one that holds the old version."
 _RESUME_HELP = "Continue a stopped training: its run id, or `last`. Same as train.resume=RUN."
+_KEYS_HELP = "Look at the photos named here alone: a key a line, or a column image_key. Same as tag.keys_from=FILE."
 _RETRY_HELP = "Also what was rejected for good: all of it, or for one reason. Same as tag.retry_rejects=REASON."
 _DRY_RUN_HELP = "Only tell what is new, how long it would take and what it would cost."
 _SHEET_HELP = "A contact sheet instead of one photo."
@@ -88,6 +89,7 @@ def tag(
     images: ImagesOption = None,
     model: ModelOption = None,
     date: DateOption = None,
+    keys_from: Annotated[str | None, typer.Option("--keys-from", metavar="FILE", help=_KEYS_HELP)] = None,
     retry_rejects: Annotated[
         str | None, typer.Option("--retry-rejects", metavar="all|REASON", help=_RETRY_HELP)
     ] = None,
@@ -97,7 +99,8 @@ def tag(
 ) -> None:
     """Tag the night's new photos into the tables, or, with PHOTOs, the named local photos to standard output."""
     start_logging(verbose)
-    arguments = [*(arguments or []), *([f"tag.retry_rejects={retry_rejects}"] if retry_rejects else [])]
+    named = {"tag.keys_from": keys_from, "tag.retry_rejects": retry_rejects}
+    arguments = [*(arguments or []), *(f"{key}={value}" for key, value in named.items() if value)]
     loaded, photos = prepare(config, arguments, root=root, images=images, model=model, date=date)
     if photos:
         print(rows_as(_tag_photos(loaded, photos, style), style))

@@ -6,7 +6,7 @@
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 
 def _iso_text(value: object) -> object:
@@ -175,6 +175,10 @@ class TagConfig(_Section):
     """Only keys that start with this."""
     since: Annotated[datetime.datetime | None, BeforeValidator(_iso_text)] = None
     """Only photos modified at or after this time (UTC)."""
+    keys_from: str = ""
+    """A file that names the photos: a key a line, or the column image_key of a CSV or Parquet file; here or s3://."""
+    inventory: str = ""
+    """The manifest.json of an S3 inventory to take the photos from, instead of listing the bucket."""
     retry_rejects: RetriedReason | None = None
     """Tag again what was rejected for good: all of it, or what was rejected for this one reason."""
     list_tasks: Positive = 4
@@ -203,6 +207,12 @@ class TagConfig(_Section):
     """What the cluster costs an hour, in any currency: for the cost that --dry-run tells."""
     lock_wait_s: Annotated[float, Field(ge=0)] = 60
     """How long to wait for another run of the same date before giving up (exit 4)."""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> "TagConfig":
+        if self.keys_from and self.inventory:
+            raise ValueError("keys_from and inventory both say where photos come from: give one")
+        return self
 
 
 class FocusConfig(_Section):

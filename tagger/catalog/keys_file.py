@@ -46,7 +46,7 @@ class KeysListing:
         key with a part `..`.
         """
         rows = SortedRows(into)
-        source = {"uri": keys_uri, "digest": _digest(keys_uri), "prefix": prefix}
+        source = {"uri": keys_uri, "digest": file_digest(keys_uri), "prefix": prefix}
         if not rows.is_made_from(source):
             with sorting() as (connection, _):
                 connection.execute(f"CREATE TABLE keys ({_COLUMN} VARCHAR)")
@@ -85,8 +85,8 @@ class KeysListing:
             return None
 
 
-def _digest(uri: str) -> str:
-    """What changes when the file does."""
+def file_digest(uri: str) -> str:
+    """What changes when the file does. BadInput where there is none."""
     root, name = open_file(uri)
     try:
         return root.stat(name).etag

@@ -7,13 +7,17 @@ commit that began is finished from its own plan, and readers see all of a run or
 import datetime
 import itertools
 import logging
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import tagger
-from tagger.catalog.listing import KeyRange, StorageListing
+from tagger.catalog.inventory import InventoryListing
+from tagger.catalog.keys_file import KeysListing, file_digest
+from tagger.catalog.listing import KeyRange, Listing, StorageListing
+from tagger.catalog.sorted_rows import SortedRows
 from tagger.config import Config
 from tagger.errors import GateRefused
 from tagger.picture.decode import DecodeLimits
@@ -52,7 +56,7 @@ WAVE_UNITS = 2048
 RANGES_PER_TASK = 4
 """Ranges are never of equal size: with some more of them than tasks, the tasks end at about the same time."""
 
-_ASKED = {"prefix", "since", "limit", "retag", "retry_rejects"}
+_ASKED = {"prefix", "since", "limit", "retag", "retry_rejects", "inventory"}
 """The settings that say which photos are new."""
 
 
@@ -193,7 +197,8 @@ class Night:
 
     def basis(self, committed: Iterable[str]) -> str:
         """Digest of what a manifest is made from: the committed runs and what is asked for."""
-        asked = self.config.tag.model_dump(mode="json", include=_ASKED)
+        tag = self.config.tag
+        asked = tag.model_dump(mode="json", include=_ASKED) | {"keys": tag.keys_from and file_digest(tag.keys_from)}
         return canonical_digest({"committed": sorted(committed), "images": self.images.uri, "asked": asked})
 
     def work(self, state: RunState) -> tuple[Worked, RunState]:
@@ -228,8 +233,16 @@ class Night:
 
     def plan_job(self, run_id: str, identity: RunIdentity) -> PlanJob:
         """What planning needs to know."""
-        listing = StorageListing(self.images, self.config.tag.prefix)
-        return PlanJob(self.root, run_id, listing, identity, self.config.tag)
+        return PlanJob(self.root, run_id, self.listing(run_id), identity, self.config.tag)
+
+    def listing(self, run_id: str) -> Listing:
+        """Where the run's photos are looked for: a file of keys, an inventory, or the storage itself."""
+        tag, into = self.config.tag, self.root.child("work", run_id, "listing")
+        if tag.keys_from:
+            return KeysListing.prepare(tag.keys_from, self.images, tag.prefix, into)
+        if tag.inventory:
+            return InventoryListing.prepare(tag.inventory, self.images, tag.prefix, into)
+        return StorageListing(self.images, tag.prefix)
 
     def ranges(self, job: PlanJob) -> list[KeyRange]:
         """How the key space is cut: once a run, since its ranges are known by number."""
@@ -243,12 +256,16 @@ class Night:
     @property
     def is_full(self) -> bool:
         """Whether every photo is listed, so that what is missing has vanished."""
-        return not self.config.tag.prefix and self.config.tag.limit is None
+        tag = self.config.tag
+        return not tag.prefix and not tag.keys_from and tag.limit is None
 
     def estimate(self, date: datetime.date) -> Estimate:
         """What a run of this date would bring."""
-        job = self.plan_job("", self.identity(date))
-        return estimate(job, cut(job), job.tag.price_per_hour, self.is_full)
+        job = self.plan_job(f"dry-run-{secrets.token_hex(4)}", self.identity(date))
+        try:
+            return estimate(job, cut(job), job.tag.price_per_hour, self.is_full)
+        finally:
+            remove_work(self.root, job.run_id)
 
     def manifest(self, state: RunState) -> Manifest:
         """The run's manifest, which is complete now."""
@@ -256,7 +273,17 @@ class Night:
         if manifest is None:
             manifest = complete(self.root, state.run_id, self.config.tag.unit_size, self.is_full)
             _tell_counts(manifest, self.images)
+            self.tell_missing(state.run_id, manifest)
         return manifest
+
+    def tell_missing(self, run_id: str, manifest: Manifest) -> None:
+        """Say how many of the keys that a person named are not there."""
+        tag = self.config.tag
+        if not tag.keys_from or tag.limit is not None:
+            return
+        asked = SortedRows(self.root.child("work", run_id, "listing")).count()
+        if asked > manifest.counts.listed:
+            _LOG.warning("%d of %d keys in %s are not there", asked - manifest.counts.listed, asked, tag.keys_from)
 
     def job(self, state: RunState) -> TagJob:
         """What the operators need to know."""

@@ -114,7 +114,7 @@ class Survey:
     def __iter__(self) -> Iterator[StoredObject | None]:
         job, after = self.job, self.stand.through
         listing = self._readable(job.listing.photos(self.part, after))
-        for pair in joined(listing, committed_answers(job.root, self.part, after)):
+        for pair in joined(listing, committed_answers(job.root, self.part, after, job.tag.prefix)):
             self.through = pair.key
             yield self._judged(pair)
 
@@ -210,13 +210,17 @@ def _limited(photos: Iterable[StoredObject | None], limit: int | None) -> Iterat
             return
 
 
-def committed_answers(root: Root, part: KeyRange, after: str = "") -> Iterator[Answer]:
-    """The newest committed row of each key of a range that is greater than `after`, sorted by key, streamed."""
-    bounds = {"image_key >= $start": part.start, "image_key < $end": part.end, "image_key > $after": after}
+def committed_answers(root: Root, part: KeyRange, after: str = "", prefix: str = "") -> Iterator[Answer]:
+    """The newest committed row of each key of a range that is greater than `after` and begins with `prefix`, sorted by
+    key, streamed."""
+    bounds = {
+        "image_key >= $start": max(part.start, prefix), "image_key < $end": part.end, "image_key > $after": after,
+        "starts_with(image_key, $prefix)": prefix,
+    }  # fmt: skip
     bounds = {condition: value for condition, value in bounds.items() if value}
     query = _ANSWERS.format(wanted=" AND ".join(bounds) or "true")
     with connect(root, ANSWERS_MEMORY_MB) as connection:
-        params = {condition.split("$")[1]: value for condition, value in bounds.items()}
+        params = {condition.split("$")[1].rstrip(")"): value for condition, value in bounds.items()}
         reader: Any = connection.sql(query, params=params).to_arrow_reader(_BATCH_ROWS)
         rows = (Answer(*row) for batch in reader for row in zip(*_lists(batch), strict=True))
         for _, of_key in itertools.groupby(rows, key=lambda answer: answer.image_key):

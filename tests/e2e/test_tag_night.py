@@ -228,6 +228,21 @@ def test_a_listing_that_breaks_off_keeps_its_words(disk, tmp_path):
         complete(disk, "r1", 2, is_full=True)
 
 
+def test_a_file_of_keys_narrows_the_night(root, tmp_path, caplog):
+    fill(root, 6)
+    keys = tmp_path / "keys.txt"
+    keys.write_text("ü/03.png\nü/99.png\nü/01.png\nü/03.png\n")
+    asked = config(root, keys_from=str(keys))
+    assert (night.dry_run(asked, serving()).new, list(work_run_ids(root))) == (2, [])
+    with caplog.at_level(logging.WARNING, "tagger"):
+        summary = night.run(asked, serving())
+    assert (summary.listed, summary.new, summary.tagged, summary.vanished) == (2, 2, 2, None)
+    assert "1 of 3 keys" in caplog.text
+    rest = night.run(config(root), serving())
+    assert (rest.listed, rest.new) == (6, 4)
+    assert_verified(root)
+
+
 def test_a_dry_run_tells_what_is_new_and_writes_nothing(disk):
     fill(disk, 6)
     first = night.dry_run(config(disk, price_per_hour=3.6), serving())

@@ -61,6 +61,11 @@ def test_an_interpolation_follows_the_override(file):
     assert load_config(file("root: a\nimages: ${root}/photos"), ["root=b"]).images == "b/photos"
 
 
+def test_photos_come_from_one_source():
+    with pytest.raises(ConfigError, match="keys_from and inventory"):
+        load_config(None, ["tag.keys_from=a.txt", "tag.inventory=s3://b/2026/manifest.json"])
+
+
 def test_a_value_may_come_from_the_environment(file, monkeypatch):
     monkeypatch.setenv("SHOP_ROOT", "s3://bucket/shop")
     assert load_config(file("root: ${oc.env:SHOP_ROOT}")).root == "s3://bucket/shop"

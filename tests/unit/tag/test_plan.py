@@ -90,6 +90,17 @@ def test_the_newest_row_of_a_key_decides(root):
     assert found == [("a", "two", None, None), ("b", "three", "corrupt", "1")]
 
 
+def test_answers_of_a_part_alone(root):
+    commit_unit(Tables(root), "r1", unit([tag(key) for key in ("a", "a/1", "a/2", "b", "é")]))
+
+    def keys(*asked):
+        return [a.image_key for a in committed_answers(root, *asked)]
+
+    assert keys(KeyRange()) == ["a", "a/1", "a/2", "b", "é"]
+    assert keys(KeyRange("a/1", "b")) == ["a/1", "a/2"] and keys(KeyRange("a/3")) == ["b", "é"]
+    assert keys(KeyRange("", "c"), "a/1") == ["a/2", "b"] and keys(KeyRange(), "", "a/") == ["a/1", "a/2"]
+
+
 def test_rows_of_a_run_that_is_not_committed_are_no_answers(root):
     tables = Tables(root)
     files = tables.finalise("r1", DAY, [unit([tag("a")])])
