@@ -6,6 +6,7 @@ the columns and row groups that a query asks for. After the views are made it ca
 
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -45,14 +46,16 @@ ORDER BY date DESC, finished_at DESC
 _STREAM_FAILED = "reading the stream registered as"
 
 
-def connect(root: Root) -> duckdb.DuckDBPyConnection:
+def connect(root: Root, memory_mb: int | None = None) -> duckdb.DuckDBPyConnection:
     """A connection that sees one moment of the root: committed runs only, empty views where there are none.
 
+    memory_mb: beyond it DuckDB spills to disk, on two threads; null leaves it the machine's memory and processors.
     Ask with `.sql(query)` and take `.to_arrow_table()` or `.df()`: `.fetchall()` needs pytz for timestamps.
     """
     # Large sorts may spill to a folder of their own, which DuckDB makes when needed and removes.
     spill = Path(tempfile.gettempdir(), f"tagger-query-{uuid.uuid4().hex}")
-    connection = duckdb.connect(config={"temp_directory": str(spill)})
+    limits = {"memory_limit": f"{memory_mb}MiB", "threads": "2"} if memory_mb else {}
+    connection = duckdb.connect(config={"temp_directory": str(spill), **limits})
     tables = Tables(root)
     # `runs` is committed last and therefore opened first: all rows of the runs it names are in the others by then.
     for name in ("runs", "tags", "rejects"):
@@ -65,13 +68,20 @@ def connect(root: Root) -> duckdb.DuckDBPyConnection:
 def run_query(root: Root, sql: str) -> pa.Table:
     """The answer to one statement. BadInput with DuckDB's sentence for SQL it refuses."""
     with connect(root) as connection:
-        try:
-            answer = connection.sql(sql)
-            if answer is None:
-                raise BadInput(f"The query is empty: {sql!r}. Write for example: select count(*) from current")
-            return answer.to_arrow_table()
-        except duckdb.Error as error:
-            raise _refusal(error, root) from error
+        return ask(connection, root, sql)
+
+
+def ask(
+    connection: duckdb.DuckDBPyConnection, root: Root, sql: str, values: Mapping[str, object] | None = None
+) -> pa.Table:
+    """The answer to one statement over a connection to the root; `$name` in it stands for a value. Errors as above."""
+    try:
+        answer = connection.sql(sql, params=dict(values) if values else None)
+        if answer is None:
+            raise BadInput(f"The query is empty: {sql!r}. Write for example: select count(*) from current")
+        return answer.to_arrow_table()
+    except duckdb.Error as error:
+        raise _refusal(error, root) from error
 
 
 def summary(root: Root) -> pa.Table:
