@@ -21,7 +21,7 @@ def test_a_whole_run_is_proven(root):
     commit_unit(Tables(root), "r1", unit([tag("a"), tag("b")], [reject("c")]))
     found = verify(root, DAY)
     assert all(finding.is_ok for finding in found)
-    assert [f.subject.split("/")[0] for f in found] == ["tags", "rejects", "runs", "r1", "r1", "r1"]
+    assert [f.subject.split("/")[0] for f in found] == ["tags", "rejects", "runs", "r1", "r1", "r1", "r1", "views"]
     assert found[3].text == "3 new = 2 tagged + 1 rejected"
     assert found[0].text.startswith("2 rows, ") and found[0].text.endswith("digest as committed")
 
@@ -34,7 +34,7 @@ def test_a_date_without_runs_has_nothing_to_say(root):
 
 def test_a_photo_in_two_rows_is_found(root):
     commit_unit(Tables(root), "r1", unit([tag("a")], [reject("a")]))
-    assert wrong(root) == [("r1", "1 photos in more than one row ['a']")]
+    assert wrong(root) == [("r1", "1 photos in more than one row, 1 of them tagged and rejected: a")]
 
 
 def test_a_lost_photo_is_found(root):
