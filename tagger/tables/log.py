@@ -68,6 +68,6 @@ def _named_in(key: str, place: Root) -> Iterator[str]:
         yield from (unquote(action[kind]["path"]) for action in actions for kind in _NAMING if kind in action)
     elif key.endswith(".parquet"):
         columns = [f"{kind}.path" for kind in _NAMING]
-        rows = pq.read_table(pa.BufferReader(place.read_bytes(key)), columns=columns)
-        named = (entry for column in rows.columns for entry in column.to_pylist())
-        yield from (unquote(entry["path"]) for entry in named if entry is not None and entry["path"] is not None)
+        rows = pq.ParquetFile(pa.BufferReader(place.read_bytes(key))).read(columns=columns)
+        named = (entry["path"] for column in rows.columns for entry in column.to_pylist() if entry)
+        yield from (unquote(path) for path in named if path is not None)
