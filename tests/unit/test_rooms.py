@@ -69,7 +69,7 @@ ALLOWED = {
     "report.reference": Allowed({*BASE, "cli", "entry"}, {"pydantic", "typer"}),
     "entry": Allowed({"errors"}, {"typer"}),
     "arguments": Allowed({*BASE, "config_file", "entry", "storage"}, {"typer"}),
-    "runs": Allowed({*BASE, "arguments", "cluster", "entry", "show", "tables", "tag"}, {"typer"}),
+    "runs": Allowed({*BASE, "arguments", "cluster", "entry", "show", "storage", "tables", "tag"}, {"typer"}),
     "show": Allowed({"errors"}, {"pandas", "pyarrow", "rich"}),
     "demo": Allowed({*IO, "train", "tag", "evaluation"}, {*TABLES, "cv2"}),
     "evaluate": Allowed({*BASE, "storage", "evaluation", "report"}, set()),
