@@ -98,6 +98,7 @@ def _lock(connection: duckdb.DuckDBPyConnection) -> None:
     """Shut files, network and Python's variables to the user's SQL; answers do not depend on the machine's zone."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")  # it would draw on standard output, into the answer
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
