@@ -137,7 +137,7 @@ def _state(root: Root, run_id: str) -> RunState | None:
 
 def _row(tables: Tables, run_id: str) -> dict[str, Any]:
     """The run's row in `runs`; lists of pairs as mappings."""
-    [row] = tables.dataset("runs").to_table(filter=pc.field("run_id") == run_id).to_pylist()
+    row = tables.dataset("runs").to_table(filter=pc.field("run_id") == run_id).to_pylist()[0]
     pairs = ("rejected_by_reason", "flagged_by_reason", "seconds_per_stage")
     named = {name: dict(tuple(pair.values()) for pair in row[name] or ()) for name in pairs}
     return {name: value for name, value in (row | named).items() if name not in ("run_id", "status")}

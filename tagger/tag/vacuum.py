@@ -97,7 +97,7 @@ def _of_runs(root: Root, grace: timedelta, date: Date | None) -> list[Removable]
             continue
         folder = list(root.list_objects(f"work/{run_id}/"))
         files = list(_table_files(root, run, logs))
-        if all(stored.last_modified < latest for stored in [*folder, *files]):
+        if folder and all(stored.last_modified < latest for stored in [*folder, *files]):
             found += [_removable("table files", run.date, run_id, run.status, files)] if files else []
             found += [_removable("work", run.date, run_id, run.status, folder)]
     return found
