@@ -1,6 +1,6 @@
 """What every command takes: the configuration file, overrides in any order, and the flags for top-level keys."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from tagger.config import Config
 from tagger.config_file import OVERRIDE, load_config
 from tagger.entry import start_logging
 from tagger.errors import BadInput
+
+if TYPE_CHECKING:
+    from tagger.storage import Root
 
 _OPERANDS = "Operands (a photo, SQL) and overrides, in any order."
 ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
@@ -38,3 +41,19 @@ def configured(config: str | None, arguments: list[str] | None, verbose: bool, *
     if operands:
         raise BadInput(f"'{operands[0]}' is not understood here. Overrides are written key.path=value.")
     return loaded
+
+
+def needs_root(config: Config) -> None:
+    """BadInput where the configuration names no root."""
+    if not config.root:
+        raise BadInput("No root is named. Give root=FOLDER or root=s3://bucket/prefix.")
+
+
+def existing_root(config: Config) -> "Root":
+    """The root of a command that only reads; a wrong path or bucket is told before anything else is tried."""
+    from tagger.storage import open_root
+
+    needs_root(config)
+    root = open_root(config.root)
+    root.check()
+    return root

@@ -3,6 +3,7 @@
 Standard output holds the result alone; logs and progress go to standard error.
 """
 
+import datetime
 import json
 import logging
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,18 +22,21 @@ from tagger.arguments import (
     RootOption,
     Verbose,
     configured,
+    existing_root,
+    needs_root,
     prepare,
 )
 from tagger.config import Config
 from tagger.config_file import as_yaml
 from tagger.entry import finish, start_logging
 from tagger.errors import BadInput, GateRefused
+from tagger.runs import runs_app
 from tagger.show import arrow_as, facts_as_text, rows_as
 
 if TYPE_CHECKING:
     from tagger.report.canvas import PictureFile
-    from tagger.storage import Root
     from tagger.tag.predict import Tagger
+    from tagger.tag.verify import Proof
 
 app = typer.Typer(
     help="Tag product photos with type and color, and know which tags not to trust.",
@@ -44,6 +48,7 @@ config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True
 review_app = typer.Typer(help="Flagged items to annotators and their answers back.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(review_app, name="review")
+app.add_typer(runs_app, name="runs")
 
 _VERSIONS_HELP = "Folder of versions to write into; else the one that holds the old version."
 _RESUME_HELP = "Continue a stopped training: its run id, or `last`. Same as train.resume=RUN."
@@ -54,6 +59,7 @@ _SHEET_HELP = "A contact sheet instead of one photo."
 _SUSPECTS_HELP = "Labels that look wrong, as a page with photos for a person to decide."
 _AGAINST_HELP = "The bundle that serves: exit 3 where this one is worse on the same items."
 _DIFF_HELP = "Two models instead of one: which photos change their tag; labels are not needed."
+_VERDICTS = {"ok": "ok   ", "info": "info ", "wrong": "WRONG"}
 _OUT_HELP = "The picture to write; else explained.png or sheet-NAME.png."
 
 
@@ -105,7 +111,7 @@ def tag(
     if photos:
         print(rows_as(_tag_photos(loaded, photos, style), style))
         return
-    _needs_root(loaded)
+    needs_root(loaded)
     from tagger.cluster import connected
     from tagger.tag import night
 
@@ -166,7 +172,7 @@ def query(
     loaded, sql = prepare(config, arguments, root=root)
     from tagger.tables.query import run_query, summary
 
-    place = _existing_root(loaded)
+    place = existing_root(loaded)
     print(arrow_as(run_query(place, " ".join(sql)) if sql else summary(place), style))
 
 
@@ -213,7 +219,7 @@ def _explain_photo(config: Config, photos: list[str], file: "PictureFile") -> di
     from tagger.storage import open_root
 
     images = open_root(config.images_uri) if config.root or config.images else None
-    places = Places(_existing_root(config) if config.root else None, images, config.model, config.date)
+    places = Places(existing_root(config) if config.root else None, images, config.model, config.date)
     explained = explain_photo(photos[0], places, reasons_in_words, lambda: _load_tagger(config))
     file.write(explained.canvas)
     return _brief(dict(explained.row)) | {"picture": file.uri}
@@ -232,7 +238,7 @@ def _draw_sheet(config: Config, name: str, count: int, file: "PictureFile") -> N
     from tagger.report.sheet import contact_sheet
     from tagger.storage import open_root
 
-    place = _existing_root(config)
+    place = existing_root(config)
     wants_labels = config.labels or name == "errors"
     labels = read_truth(config.labels, config.root, config.catalog) if wants_labels else None
     request = SheetRequest(name, count, config.date, labels)
@@ -315,21 +321,35 @@ def verify(
     config: ConfigFile = None,
     root: RootOption = None,
     date: DateOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Every date that has committed files.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Prove a date's ledger: listed new = tagged + rejected, no key twice, every file as committed."""
-    loaded = configured(config, arguments, verbose, root=root, date=date)
-    if loaded.date is None:
-        raise BadInput("No date is named. Give date=YYYY-MM-DD.")
-    from tagger.tag.verify import verify as verified
+    """Prove the ledger of a date, or of --all: listed new = tagged + rejected, no key twice, every file as committed.
 
-    findings = verified(_existing_root(loaded), loaded.date)
-    if not findings:
-        raise BadInput(f"No run of {loaded.date} is committed under {loaded.root}.")
+    Lines that begin with "info" break no promise: files that no table knows,
+    and rows of runs that are not committed, which no view shows.
+
+    tagger verify root=s3://bucket/shop date=2026-11-22
+    tagger verify root=s3://bucket/shop --all
+    """
+    loaded = configured(config, arguments, verbose, root=root, date=date)
+    if (loaded.date is None) != every:
+        raise BadInput("Give date=YYYY-MM-DD, or --all, and not both.")
+    from tagger.tag.verify import Proof
+
+    proof = Proof(existing_root(loaded))
+    wrong = [date for date in ([loaded.date] if loaded.date else proof.dates()) if not _is_proven(proof, date)]
+    if wrong:
+        raise GateRefused(f"The ledger of {', '.join(map(str, wrong))} does not add up; see above.")
+
+
+def _is_proven(proof: "Proof", date: datetime.date) -> bool:
+    findings = proof.of(date)
     for finding in findings:
-        print(f"{'ok   ' if finding.is_ok else 'WRONG'} {finding.subject}: {finding.text}")
-    if not all(finding.is_ok for finding in findings):
-        raise GateRefused(f"The ledger of {loaded.date} does not add up; see above.")
+        print(f"{_VERDICTS[finding.verdict]} {finding.subject}: {finding.text}")
+    if all(finding.verdict == "info" for finding in findings):
+        raise BadInput(f"No run of {date} is committed.")
+    return all(finding.is_ok for finding in findings)
 
 
 @review_app.command("export")
@@ -347,7 +367,7 @@ def review_export(
     from tagger.review.queue import queue_limit
     from tagger.storage import open_root
 
-    place = _existing_root(loaded)
+    place = existing_root(loaded)
     out = open_root(loaded.review.out) if loaded.review.out else place
     summary = export(place, out, loaded.date, queue_limit(loaded.review), open_root(loaded.images_uri))
     print(summary.as_text())
@@ -357,28 +377,13 @@ def review_export(
 def demo(arguments: Overrides = None, config: ConfigFile = None, verbose: Verbose = False) -> None:
     """Draw a synthetic catalogue, train both networks on it, tag a fresh part, and measure the result."""
     loaded = configured(config, arguments, verbose)
-    _needs_root(loaded)
+    needs_root(loaded)
     from tagger import demo as demonstration
     from tagger.cluster import connected
 
     with connected(loaded.ray):
         summary = demonstration.run(loaded)
     print(demonstration.as_text(summary))
-
-
-def _needs_root(config: Config) -> None:
-    if not config.root:
-        raise BadInput("No root is named. Give root=FOLDER or root=s3://bucket/prefix.")
-
-
-def _existing_root(config: Config) -> "Root":
-    """The root of a command that only reads; a wrong path or bucket is told before anything else is tried."""
-    from tagger.storage import open_root
-
-    _needs_root(config)
-    root = open_root(config.root)
-    root.check()
-    return root
 
 
 @config_app.command("show")

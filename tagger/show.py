@@ -43,6 +43,11 @@ def facts_as_text(facts: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {_flat(_plain(value))}" for name, value in facts.items())
 
 
+def facts_as_json(facts: Mapping[str, Any]) -> str:
+    """Named facts as one JSON object, written as `rows_as` writes them."""
+    return json.dumps(_plain(facts), ensure_ascii=False, indent=1)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()

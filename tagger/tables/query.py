@@ -6,6 +6,7 @@ the columns and row groups that a query asks for. After the views are made it ca
 
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -48,16 +49,13 @@ _STREAM_FAILED = "reading the stream registered as"
 def connect(root: Root, memory_mb: int | None = None) -> duckdb.DuckDBPyConnection:
     """A connection that sees one moment of the root: committed runs only, empty views where there are none.
 
-    memory_mb: what it may take before it spills to disk; null leaves that to DuckDB, which takes most of the machine.
-
+    memory_mb: beyond it DuckDB spills to disk, on two threads; null leaves it the machine's memory and processors.
     Ask with `.sql(query)` and take `.to_arrow_table()` or `.df()`: `.fetchall()` needs pytz for timestamps.
     """
     # Large sorts may spill to a folder of their own, which DuckDB makes when needed and removes.
     spill = Path(tempfile.gettempdir(), f"tagger-query-{uuid.uuid4().hex}")
-    limits: dict[str, str | bool | int | float | list[str]] = {"temp_directory": str(spill)}
-    if memory_mb is not None:
-        limits |= {"memory_limit": f"{memory_mb}MB", "threads": 1}
-    connection = duckdb.connect(config=limits)
+    limits = {"memory_limit": f"{memory_mb}MiB", "threads": "2"} if memory_mb else {}
+    connection = duckdb.connect(config={"temp_directory": str(spill), **limits})
     tables = Tables(root)
     # `runs` is committed last and therefore opened first: all rows of the runs it names are in the others by then.
     for name in ("runs", "tags", "rejects"):
@@ -70,13 +68,20 @@ def connect(root: Root, memory_mb: int | None = None) -> duckdb.DuckDBPyConnecti
 def run_query(root: Root, sql: str) -> pa.Table:
     """The answer to one statement. BadInput with DuckDB's sentence for SQL it refuses."""
     with connect(root) as connection:
-        try:
-            answer = connection.sql(sql)
-            if answer is None:
-                raise BadInput(f"The query is empty: {sql!r}. Write for example: select count(*) from current")
-            return answer.to_arrow_table()
-        except duckdb.Error as error:
-            raise _refusal(error, root) from error
+        return ask(connection, root, sql)
+
+
+def ask(
+    connection: duckdb.DuckDBPyConnection, root: Root, sql: str, values: Mapping[str, object] | None = None
+) -> pa.Table:
+    """The answer to one statement over a connection to the root; `$name` in it stands for a value. Errors as above."""
+    try:
+        answer = connection.sql(sql, params=dict(values) if values else None)
+        if answer is None:
+            raise BadInput(f"The query is empty: {sql!r}. Write for example: select count(*) from current")
+        return answer.to_arrow_table()
+    except duckdb.Error as error:
+        raise _refusal(error, root) from error
 
 
 def summary(root: Root) -> pa.Table:
@@ -93,6 +98,7 @@ def _lock(connection: duckdb.DuckDBPyConnection) -> None:
     """Shut files, network and Python's variables to the user's SQL; answers do not depend on the machine's zone."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")  # it would draw on standard output, into the answer
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 

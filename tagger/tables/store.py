@@ -70,7 +70,7 @@ class Tables:
         rows = sum(file.rows for file in tags), sum(file.rows for file in rejects)
         if rows != (record.tagged, record.rejected):
             raise ValueError(f"{record.run_id}: record says {record.tagged}, {record.rejected} rows; files hold {rows}")
-        if not self._root.exists(_plan_key(record.run_id)):
+        if not self.has_plan(record.run_id):
             writer = self._writer("runs", record.run_id, record.date)
             writer.add(record.table())
             plan = {"rejects": rejects, "tags": tags, "runs": writer.close()}
@@ -89,16 +89,37 @@ class Tables:
 
     def unfinished_runs(self) -> list[str]:
         """Runs that have a plan and are not committed yet, sorted: every job calls `finish_run` on them first."""
-        runs = self._open("runs")
+        runs = self.delta("runs")
         return [
             run_id
             for run_id in self._work_folders()
-            if (runs is None or runs.transaction_version(run_id) is None) and self._root.exists(_plan_key(run_id))
+            if (runs is None or runs.transaction_version(run_id) is None) and self.has_plan(run_id)
         ]
+
+    def has_plan(self, run_id: str) -> bool:
+        """Whether the run's commit is planned: the next job completes it."""
+        return self._root.exists(_plan_key(run_id))
+
+    def withdraw(self, run_id: str) -> bool:
+        """Take back a run's plan, if it has one, so that no job commits it. False where a transaction of it is in:
+        then the plan stays, and the run must be finished.
+
+        A job that had read the plan before may still commit the run, which is then whole and committed.
+        """
+        if self.has_plan(run_id):
+            plan = self._root.read_bytes(_plan_key(run_id))
+            self._root.delete(_plan_key(run_id))
+            if self.transactions(run_id):
+                self._root.create_once(_plan_key(run_id), plan)
+        return not self.transactions(run_id)
+
+    def transactions(self, run_id: str) -> list[str]:
+        """The tables that hold the run's transaction, in the order of a commit."""
+        return [name for name in COMMIT_ORDER if self.has(name, run_id)]
 
     def has(self, name: str, run_id: str) -> bool:
         """Whether the table holds the run's transaction."""
-        table = self._open(name)
+        table = self.delta(name)
         return table is not None and table.transaction_version(run_id) is not None
 
     def commit(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
@@ -134,12 +155,21 @@ class Tables:
         """(image_key, etag, reason) of every committed reject; no other column is read."""
         return self._committed("rejects", ["image_key", "etag", "reason"])
 
+    def delta(self, name: str) -> DeltaTable | None:
+        """The Delta table as its log is now; none where nothing was committed to it yet."""
+        uri, options = self._place(name).delta()
+        try:
+            with outages_told(self._root):
+                return DeltaTable(uri, storage_options=options)
+        except TableNotFoundError:
+            return None
+
     def dataset(self, name: str) -> ds.Dataset:
         """The table as it is in the log now, in the schema of this version; empty where nothing was committed yet.
 
         Whoever reads several tables opens `runs` first: it is committed last, so all rows of its runs are then in.
         """
-        schema, table = SCHEMAS[name], self._open(name)
+        schema, table = SCHEMAS[name], self.delta(name)
         if table is None:
             return ds.dataset(schema.empty_table())
         filesystem, base = self._place(name).arrow()
@@ -151,14 +181,6 @@ class Tables:
     def _writer(self, name: str, run_id: str, date: datetime.date) -> PartWriter:
         return PartWriter(self._place(name), SCHEMAS[name], run_id, date, self._target_bytes)
 
-    def _open(self, name: str) -> DeltaTable | None:
-        uri, options = self._place(name).delta()
-        try:
-            with outages_told(self._root):
-                return DeltaTable(uri, storage_options=options)
-        except TableNotFoundError:
-            return None
-
     def _create(self, name: str) -> DeltaTable:
         """CommitFailedError for the loser of a race; with retries it would add a second definition as version 1."""
         uri, options = self._place(name).delta()
@@ -169,7 +191,7 @@ class Tables:
 
     def _commit_now(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
         with outages_told(self._root):
-            table = self._open(name) or self._create(name)
+            table = self.delta(name) or self._create(name)
             # The same handle asks and commits: then Delta itself refuses when another commits the run in between.
             if table.transaction_version(run_id) is not None:
                 return False

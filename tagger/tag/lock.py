@@ -4,10 +4,11 @@ Lease number n of a date is the object `work/locks/<date>/<n>.json`, made by a c
 holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can.
 So a holder that slept too long never overwrites its successor: it sees a higher number and stops. Leases are not
 deleted (a listing of a folder that changes may show neither the old nor the new name, and numbers would start again);
-they take 200 bytes a run and go with the next vacuum.
+they take 200 bytes a run, and a vacuum leaves the newest of a date that rests.
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -20,13 +21,15 @@ from pathlib import Path
 from types import TracebackType
 
 from tagger.errors import DateLocked, StorageUnavailable
-from tagger.storage import Root
+from tagger.storage import Root, StoredObject
 
 _LOG = logging.getLogger(__name__)
 
 LEASE_S = 20.0
 """A lease that was not renewed for so long is expired. Hosts' clocks must agree to a few seconds."""
 RENEW_S = 5.0
+RESTS_S = 86_400.0
+"""A date whose newest lease was renewed so long ago rests: no run is about to take over an older one."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class DateLock:
     """Context manager: holds a date of a root. DateLocked where another run keeps it for `wait_s` seconds."""
 
     def __init__(self, root: Root, date: Date, wait_s: float, renew_s: float = RENEW_S) -> None:
-        self._leases = root.child("work", "locks", date.isoformat())
+        self._leases = _leases(root, date.isoformat())
         self._date = date
         self._wait_s = wait_s
         self._renew_s = renew_s
@@ -102,7 +105,7 @@ class DateLock:
         """None when the date is ours now, else the lease that stands in the way."""
         while True:
             highest = max(self._numbers(), default=0)
-            holder = self._read(highest) if highest else None
+            holder = _load(self._leases, _key(highest)) if highest else None
             if holder is not None and holder.is_held(time.time()):
                 return holder
             self._lease, self._number = replace(self._lease, renewed_at=time.time()), highest + 1
@@ -119,18 +122,44 @@ class DateLock:
             except StorageUnavailable as error:
                 _LOG.warning("the lease on %s could not be renewed: %s", self._date, error)
 
-    def _read(self, number: int) -> Lease | None:
-        try:
-            return Lease(**json.loads(self._leases.read_bytes(_key(number))))
-        except FileNotFoundError:  # vacuumed just now
-            return None
-
     def _write(self, lease: Lease) -> None:
         self._leases.write_bytes(_key(self._number), _bytes(lease))
         self._lease = lease
 
     def _numbers(self) -> list[int]:
         return [int(found.key.removesuffix(".json")) for found in self._leases.list_objects()]
+
+
+def newest_lease(root: Root, date: Date) -> Lease | None:
+    """The lease that decides who holds the date; none where no run ever did."""
+    stored = list(_leases(root, date.isoformat()).list_objects())
+    return _load(_leases(root, date.isoformat()), stored[-1].key) if stored else None
+
+
+def spent_leases(root: Root, now: float) -> dict[Date, list[StoredObject]]:
+    """Leases that decide nothing any more: of each date that rests, all but the newest, which numbers go on from.
+
+    now: seconds since 1970. Keys are relative to the root.
+    """
+    spent = {}
+    by_date = itertools.groupby(root.list_objects("work/locks/"), key=lambda stored: stored.key.split("/")[2])
+    for date, group in by_date:
+        *older, newest = group
+        lease = _load(root, newest.key) if older else None
+        if lease is not None and now - lease.renewed_at > RESTS_S:
+            spent[Date.fromisoformat(date)] = older
+    return spent
+
+
+def _leases(root: Root, date: str) -> Root:
+    return root.child("work", "locks", date)
+
+
+def _load(place: Root, key: str) -> Lease | None:
+    try:
+        return Lease(**json.loads(place.read_bytes(key)))
+    except FileNotFoundError:  # vacuumed just now
+        return None
 
 
 def _key(number: int) -> str:

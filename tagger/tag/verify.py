@@ -1,87 +1,193 @@
-"""Proof that a date's committed runs are whole: every listed new photo in one row, every file as it was committed."""
+"""Proof that committed runs are whole: every listed new photo in one row, every file as it was committed.
+
+The rows are counted in DuckDB, which spills to disk, and files are read piece by piece: memory does not grow with the
+night. A file's bytes are proven by the digest in its name; those that compaction wrote carry none, so there the log's
+size and rows, and then the rows and keys of each run, are what is proven.
+"""
 
 import datetime
 import hashlib
-import io
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tagger.storage import Root
-from tagger.tables.schema import COMMITTED
-from tagger.tables.store import Tables
+from tagger.storage import Root, outages_told
+from tagger.tables.log import LoggedFile, TableLog
+from tagger.tables.query import ask, connect
+from tagger.tables.schema import PARTITION
 
 _PART = re.compile(r"part-(?P<run_id>.+)-\d+-(?P<digest>[0-9a-f]{16})\.parquet")
+_PIECE_BYTES = 8 * 2**20
+_MEMORY_MB = 256
+_NO_ROWS = {"tagged": 0, "rejected": 0}
+
+_RECORDS = """
+SELECT run_id, count(*) AS records, any_value(new) AS new, any_value(tagged) AS tagged, any_value(rejected) AS rejected
+FROM runs WHERE date = $date GROUP BY run_id ORDER BY min(finished_at), run_id
+"""
+
+_ROWS = """
+SELECT run_id, sum(tagged)::BIGINT AS tagged, sum(rejected)::BIGINT AS rejected FROM (
+    SELECT run_id, count(*) AS tagged, 0 AS rejected FROM tags_log WHERE date = $date GROUP BY run_id
+    UNION ALL SELECT run_id, 0, count(*) FROM rejects_log WHERE date = $date GROUP BY run_id)
+GROUP BY run_id ORDER BY run_id
+"""
+
+_SEEN = """
+SELECT (SELECT count(*) FROM tags WHERE date = $date) AS tagged,
+       (SELECT count(*) FROM rejects WHERE date = $date) AS rejected
+"""
+
+_DOUBLED = """
+SELECT run_id, count(*) AS doubled, count(*) FILTER (tagged > 0 AND rejected > 0) AS on_both_sides,
+       min(image_key, 3) AS first
+FROM (
+    SELECT run_id, image_key, sum(tagged) AS tagged, sum(rejected) AS rejected FROM (
+        SELECT run_id, image_key, 1 AS tagged, 0 AS rejected FROM tags_log WHERE date = $date
+        UNION ALL SELECT run_id, image_key, 0, 1 FROM rejects_log WHERE date = $date)
+    GROUP BY run_id, image_key HAVING count(*) > 1)
+GROUP BY run_id
+"""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement about a run or a file. is_ok: whether it is as promised."""
+    """One statement about a run or a file. `info` is worth knowing and breaks no promise."""
 
     subject: str
-    is_ok: bool
+    verdict: Literal["ok", "info", "wrong"]
     text: str
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing is broken."""
+        return self.verdict != "wrong"
 
 
 def verify(root: Root, date: datetime.date) -> list[Finding]:
-    """What there is to say about a date: its files, then its runs. All is well where every finding is ok; none means
-    no run. Where a file is not whole, the runs cannot be read and are left out."""
-    tables = Tables(root)
-    found = [
-        _verify_file(root.child("tables", name), name, path)
-        for name in ("tags", "rejects", "runs")
-        for path in _files(tables, name, date)
-    ]
-    if not all(finding.is_ok for finding in found):
+    """What there is to say about a date; see `Proof.of`."""
+    return Proof(root).of(date)
+
+
+class Proof:
+    """The tables of a root as they were when this was made."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._connection = connect(root, _MEMORY_MB)
+        self._logs = [TableLog(root, name) for name in ("tags", "rejects", "runs")]
+
+    def dates(self) -> list[datetime.date]:
+        """All dates of which a table holds a file, oldest first."""
+        return sorted({file.date for log in self._logs for file in log.files})
+
+    def of(self, date: datetime.date) -> list[Finding]:
+        """What there is to say about a date: its files, then its runs. All is well where every finding is ok; none
+        means no run. Where a file is not whole, the runs cannot be read and are left out."""
+        found = [finding for log in self._logs for finding in _verify_files(log, date)]
+        if all(finding.is_ok for finding in found):
+            found += self._runs(date)
         return found
-    runs = tables.dataset("runs").to_table(filter=(pc.field("date") == date) & (pc.field("status") == COMMITTED))
-    return [*found, *(finding for run in runs.to_pylist() for finding in _verify_run(tables, run))]
+
+    def _runs(self, date: datetime.date) -> Iterator[Finding]:
+        """The ledgers of a date's runs: records against rows, rows against views."""
+        records, rows, doubled = (self._by_run(sql, date) for sql in (_RECORDS, _ROWS, _DOUBLED))
+        for run_id, record in records.items():
+            yield from _verify_ledger(run_id, record, rows.get(run_id, _NO_ROWS))
+            yield _verify_keys(run_id, doubled.get(run_id))
+            missing = [log.name for log in self._logs if not log.has(run_id)]
+            text = f"its transaction is not in {', '.join(missing)}" if missing else "its transactions are in"
+            yield Finding(run_id, "wrong" if missing else "ok", text)
+        for run_id, of_run in rows.items():
+            if run_id not in records:
+                told = f"{of_run['tagged']} tagged and {of_run['rejected']} rejected rows"
+                yield Finding(run_id, "info", f"not committed: {told} that no view shows")
+        if records or rows:
+            yield self._views(date, [of_run for run_id, of_run in rows.items() if run_id in records])
+
+    def _views(self, date: datetime.date, committed: list[dict[str, int]]) -> Finding:
+        """The views show the rows of the date's committed runs and no others."""
+        [seen] = self._ask(_SEEN, date)
+        due = {kind: sum(of_run[kind] for of_run in committed) for kind in seen}
+        text = f"tags shows {seen['tagged']} rows, rejects {seen['rejected']}"
+        wanted = f"; the committed runs have {due['tagged']} and {due['rejected']}"
+        return Finding("views", "ok", text) if seen == due else Finding("views", "wrong", text + wanted)
+
+    def _by_run(self, sql: str, date: datetime.date) -> dict[str, dict[str, Any]]:
+        return {row["run_id"]: row for row in self._ask(sql, date)}
+
+    def _ask(self, sql: str, date: datetime.date) -> list[dict[str, Any]]:
+        return list(ask(self._connection, self._root, sql, {"date": date}).to_pylist())
 
 
-def _verify_run(tables: Tables, run: dict[str, Any]) -> Iterator[Finding]:
-    """The ledger of one run: its record against its rows."""
-    run_id = run["run_id"]
-    tags, rejects = (_keys(tables, name, run) for name in ("tags", "rejects"))
-    tagged, rejected = tags.total(), rejects.total()
-    is_whole = run["new"] == tagged + rejected
-    yield Finding(run_id, is_whole, f"{run['new']} new = {tagged} tagged + {rejected} rejected")
-    is_told = (run["tagged"], run["rejected"]) == (tagged, rejected)
-    yield Finding(run_id, is_told, f"its record says {run['tagged']} tagged, {run['rejected']} rejected")
-    doubled = [key for key, count in (tags + rejects).items() if count > 1]
-    yield Finding(run_id, not doubled, f"{len(doubled)} photos in more than one row {doubled[:3] or ''}".rstrip())
+def _verify_ledger(run_id: str, record: dict[str, Any], rows: dict[str, int]) -> Iterator[Finding]:
+    """What a run's record says, against its rows."""
+    tagged, rejected = rows["tagged"], rows["rejected"]
+    is_whole = record["new"] == tagged + rejected
+    text = f"{record['new']} new = {tagged} tagged + {rejected} rejected"
+    yield Finding(run_id, "ok" if is_whole else "wrong", text)
+    is_told = (record["records"], record["tagged"], record["rejected"]) == (1, tagged, rejected)
+    text = f"its record says {record['tagged']} tagged, {record['rejected']} rejected"
+    again = "" if record["records"] == 1 else f", and stands in runs {record['records']} times"
+    yield Finding(run_id, "ok" if is_told else "wrong", text + again)
 
 
-def _keys(tables: Tables, name: str, run: dict[str, Any]) -> Counter[str]:
-    keys: Counter[str] = Counter()
-    of_run = (pc.field("date") == run["date"]) & (pc.field("run_id") == run["run_id"])
-    for batch in tables.dataset(name).to_batches(columns=["image_key"], filter=of_run):
-        keys.update(batch["image_key"].to_pylist())
-    return keys
+def _verify_keys(run_id: str, of_run: dict[str, Any] | None) -> Finding:
+    """No photo in two rows of a run, be they tags or rejects."""
+    if of_run is None:
+        return Finding(run_id, "ok", "no photo in more than one row")
+    both = f", {of_run['on_both_sides']} of them tagged and rejected" if of_run["on_both_sides"] else ""
+    text = f"{of_run['doubled']} photos in more than one row{both}: {', '.join(of_run['first'])}"
+    return Finding(run_id, "wrong", text)
 
 
-def _files(tables: Tables, name: str, date: datetime.date) -> list[str]:
-    """The table's files of a date, as the log names them; none for a table that does not exist yet."""
-    files = getattr(tables.dataset(name), "files", [])
-    return sorted(path for path in files if f"date={date.isoformat()}/" in path)
+def _verify_files(log: TableLog, date: datetime.date) -> Iterator[Finding]:
+    """Every file that the table holds, then what lies beside them and belongs to no version of the table."""
+    stored = list(log.place.list_objects(f"{PARTITION}={date.isoformat()}/"))
+    for file in log.files:
+        if file.date == date:
+            yield _verify_file(log, file)
+    strangers = [found for found in stored if found.key not in log.ever_named]
+    if strangers:
+        size, first = sum(found.size_bytes for found in strangers), strangers[0].key
+        told = f"{len(strangers)} files ({size} bytes) that no version of the table names, first {first}"
+        yield Finding(log.name, "info", f"{told}: of a run at work, or left over")
 
 
-def _verify_file(table: Root, name: str, path: str) -> Finding:
-    """A file's bytes against the digest in its name; compaction's files carry none and are only read."""
-    subject = f"{name}/{path}"
+def _verify_file(log: TableLog, file: LoggedFile) -> Finding:
+    """A file's bytes against the digest in its name, and against the log's size and rows."""
+    subject = f"{log.name}/{file.path}"
+    part = _PART.search(file.path)
     try:
-        data = table.read_bytes(path)
+        size_bytes, digest = _digest(log.place, file.path)
+        if (part and digest != part["digest"]) or size_bytes != file.size_bytes:
+            return Finding(subject, "wrong", "its bytes are not those that were committed")
+        rows = _rows(log.place, file.path)
     except FileNotFoundError:
-        return Finding(subject, False, "the log names this file, and it is gone")
-    part = _PART.search(path)
-    if part and hashlib.sha256(data).hexdigest()[:16] != part["digest"]:
-        return Finding(subject, False, "its bytes are not those that were committed")
-    try:
-        rows = pq.ParquetFile(io.BytesIO(data)).metadata.num_rows
-    except (OSError, ValueError) as error:
-        return Finding(subject, False, f"it is no readable Parquet file: {error}")
-    return Finding(subject, True, f"{rows} rows, {len(data)} bytes" + (", digest as committed" if part else ""))
+        return Finding(subject, "wrong", "the log names this file, and it is gone")
+    except ValueError as error:
+        return Finding(subject, "wrong", f"it is no readable Parquet file: {error}")
+    if file.rows is not None and rows != file.rows:
+        return Finding(subject, "wrong", f"it has {rows} rows; the log says {file.rows}")
+    return Finding(subject, "ok", f"{rows} rows, {size_bytes} bytes" + (", digest as committed" if part else ""))
+
+
+def _digest(place: Root, path: str) -> tuple[int, str]:
+    """Size of a file in bytes, and its digest as it stands in file names."""
+    filesystem, base = place.arrow()
+    digest, size_bytes = hashlib.sha256(), 0
+    with outages_told(place), filesystem.open_input_stream(f"{base}/{path}") as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            digest.update(piece)
+            size_bytes += len(piece)
+    return size_bytes, digest.hexdigest()[:16]
+
+
+def _rows(place: Root, path: str) -> int:
+    """Rows by the file's footer. ValueError where it is no Parquet file."""
+    filesystem, base = place.arrow()
+    with outages_told(place), filesystem.open_input_file(f"{base}/{path}") as file:
+        return int(pq.ParquetFile(file).metadata.num_rows)

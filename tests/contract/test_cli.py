@@ -10,6 +10,7 @@ from tagger.config_file import OVERRIDE
 from tagger.entry import EXIT_WORDS, run
 from tagger.storage import open_root
 from tagger.tables.store import Tables
+from tests.runs_made import begin, commit, commit_in_part, run_id_of, stage
 from tests.tables_rows import commit_unit, reject, tag, unit
 
 TWICE = ("fashion-24x20", "fashion-24x20")
@@ -96,6 +97,14 @@ def test_config_show_is_yaml_and_flags_are_overrides(capsys):
         (["evaluate", "--diff", *TWICE], 2, "No photos are named"),
         (["evaluate", "--diff", *TWICE, "--images", "/no/such/folder"], 2, "There is no folder '/no/such/folder'"),
         (["evaluate", "--diff", *TWICE, "--images", "shop", "--html", "e.html"], 2, "Leave out --json, --html"),
+        (["verify", "root=shop"], 2, "Give date=YYYY-MM-DD, or --all"),
+        (["verify", "root=shop", "--all", "date=2026-11-22"], 2, "Give date=YYYY-MM-DD, or --all"),
+        (["runs", "list"], 2, "No root is named"),
+        (["runs", "show", "root=/no/such/folder"], 2, "This takes one run id"),
+        (["runs", "show", "r1", "root=/no/such/folder"], 2, "There is no folder '/no/such/folder'"),
+        (["runs", "abort", "r1", "r2"], 2, "This takes one run id"),
+        (["runs", "vacuum", "root=/no/such/folder"], 2, "There is no folder '/no/such/folder'"),
+        (["runs", "compact", "r1"], 2, "'r1' is not understood here"),
         (["frobnicate"], 2, "No such command"),
         (["train", "--nope"], 2, "No such option"),
     ],
@@ -132,3 +141,63 @@ def test_a_ledger_that_does_not_add_up_is_exit_3(tmp_path, capsys):
     (tmp_path / part).write_bytes((tmp_path / part).read_bytes()[:-1] + b"x")
     assert call("verify", f"root={root.uri}", f"date={date}") == 3
     assert "WRONG" in capsys.readouterr().out
+
+
+@pytest.fixture
+def runs(tmp_path):
+    root = open_root(str(tmp_path))
+    commit(root, run_id_of(1))
+    commit(root, run_id_of(2))
+    stage(root, begin(root, 3))
+    commit_in_part(root, begin(root, 4), ("rejects",))
+    return f"root={root.uri}"
+
+
+def answer(capsys, *arguments):
+    assert call(*arguments, "--format", "json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_all_dates_are_proven_at_once(runs, capsys):
+    assert call("verify", runs, "--all") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line[:6].strip() for line in lines} == {"ok", "info"}
+
+
+def test_runs_are_listed_newest_first_with_their_status(runs, capsys):
+    listed = [(row["run_id"], row["status"]) for row in answer(capsys, "runs", "list", runs)]
+    statuses = zip((4, 3, 2, 1), ("committing", "unfinished", "committed", "committed"), strict=True)
+    assert listed == [(run_id_of(number), status) for number, status in statuses]
+    assert answer(capsys, "runs", "list", runs, "date=2020-01-01") == []
+
+
+def test_a_run_is_shown_as_facts(runs, capsys):
+    assert answer(capsys, "runs", "show", run_id_of(4), runs)["transactions_in"] == ["rejects"]
+    assert call("runs", "show", run_id_of(1), runs) == 0
+    assert "committed: its rows are in the views" in capsys.readouterr().out
+
+
+def test_a_run_that_must_be_finished_is_neither_aborted_nor_resumed_when_committed(runs, capsys):
+    assert call("runs", "abort", run_id_of(4), runs) == 2
+    assert "must be finished" in capsys.readouterr().err
+    assert call("runs", "resume", run_id_of(1), runs) == 2
+    assert "is committed: nothing of it is left to do" in capsys.readouterr().err
+
+
+def test_an_aborted_run_is_vacuumed_after_a_dry_run(runs, capsys):
+    assert answer(capsys, "runs", "abort", run_id_of(3), runs)["status"] == "aborted"
+    tried = answer(capsys, "runs", "vacuum", runs, "--grace-hours", "0", "--dry-run")
+    assert [(row["kind"], row["run_id"], row["files"]) for row in tried] == [
+        ("work", run_id_of(1), 1), ("work", run_id_of(2), 1), ("work", run_id_of(3), 2),
+    ]  # fmt: skip
+    assert call("runs", "vacuum", runs) == 0 and capsys.readouterr().out == "nothing to remove\n"
+    assert answer(capsys, "runs", "vacuum", runs, "--grace-hours", "0") == tried
+    assert [row["run_id"] for row in answer(capsys, "runs", "list", runs)] == [run_id_of(n) for n in (4, 2, 1)]
+
+
+def test_a_compaction_tells_files_before_and_after(runs, capsys):
+    gained = answer(capsys, "runs", "compact", runs, "date=2026-11-22")
+    assert {row["table"]: (row["files_before"], row["files_after"]) for row in gained} == {
+        "tags": (2, 1), "rejects": (3, 1), "runs": (2, 1),
+    }  # fmt: skip
+    assert call("verify", runs, "--all") == 0

@@ -76,6 +76,10 @@ def test_times_are_utc_whatever_the_machine(root, monkeypatch):
     assert answer(root, "select tagged_at::varchar as t from tags") == [{"t": "2026-11-22 12:00:00+00"}]
 
 
+def test_a_long_query_draws_no_progress_into_the_answer(root):
+    assert answer(root, "select current_setting('enable_progress_bar') as bar") == [{"bar": False}]
+
+
 @pytest.mark.parametrize(
     ("sql", "sentence"),
     [

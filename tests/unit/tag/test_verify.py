@@ -3,8 +3,11 @@ import datetime as dt
 import pytest
 
 from tagger.storage import open_root
+from tagger.tables.compaction import compact
+from tagger.tables.parts import DataFile
 from tagger.tables.store import Tables
-from tagger.tag.verify import verify
+from tagger.tag.verify import Proof, verify
+from tests.runs_made import begin, commit_in_part, run_id_of
 from tests.tables_rows import DAY, commit_unit, reject, tag, unit
 
 
@@ -21,7 +24,7 @@ def test_a_whole_run_is_proven(root):
     commit_unit(Tables(root), "r1", unit([tag("a"), tag("b")], [reject("c")]))
     found = verify(root, DAY)
     assert all(finding.is_ok for finding in found)
-    assert [f.subject.split("/")[0] for f in found] == ["tags", "rejects", "runs", "r1", "r1", "r1"]
+    assert [f.subject.split("/")[0] for f in found] == ["tags", "rejects", "runs", "r1", "r1", "r1", "r1", "views"]
     assert found[3].text == "3 new = 2 tagged + 1 rejected"
     assert found[0].text.startswith("2 rows, ") and found[0].text.endswith("digest as committed")
 
@@ -34,7 +37,7 @@ def test_a_date_without_runs_has_nothing_to_say(root):
 
 def test_a_photo_in_two_rows_is_found(root):
     commit_unit(Tables(root), "r1", unit([tag("a")], [reject("a")]))
-    assert wrong(root) == [("r1", "1 photos in more than one row ['a']")]
+    assert wrong(root) == [("r1", "1 photos in more than one row, 1 of them tagged and rejected: a")]
 
 
 def test_a_lost_photo_is_found(root):
@@ -56,3 +59,79 @@ def test_a_changed_file_is_found(root, part):
 def test_a_lost_file_is_found(root, part):
     part.unlink()
     assert wrong(root) == [(f"tags/date=2026-11-22/{part.name}", "the log names this file, and it is gone")]
+
+
+def infos(root):
+    return [(f.subject, f.text) for f in verify(root, DAY) if f.verdict == "info"]
+
+
+@pytest.fixture
+def compacted(root):
+    for run_id in ("r1", "r2"):
+        commit_unit(Tables(root), run_id, unit([tag("a", run_id), tag("b", run_id)], [reject("c", run_id)]))
+    compact(root, DAY)
+    return root
+
+
+def test_a_compacted_date_is_proven_by_rows_and_keys_of_each_run(compacted):
+    found = verify(compacted, DAY)
+    assert [f.verdict for f in found] == ["ok"] * 12  # three files, four statements on each of two runs, the views
+    assert [f.text for f in found if f.subject == "r2"] == [
+        "3 new = 2 tagged + 1 rejected",
+        "its record says 2 tagged, 1 rejected",
+        "no photo in more than one row",
+        "its transactions are in",
+    ]
+    assert found[0].text.startswith("4 rows, ") and found[-1].text == "tags shows 4 rows, rejects 2"
+
+
+def test_a_run_committed_again_after_compaction_is_found(compacted, tmp_path):
+    [part] = [path for path in (tmp_path / "tables" / "tags").rglob("part-r1-*.parquet")]
+    again = DataFile(f"date=2026-11-22/{part.name}", part.stat().st_size, 2)
+    assert Tables(compacted).commit("tags", "other-id", [again])
+    assert wrong(compacted) == [
+        ("r1", "3 new = 4 tagged + 1 rejected"),
+        ("r1", "its record says 2 tagged, 1 rejected"),
+        ("r1", "2 photos in more than one row: a, b"),
+    ]
+
+
+def test_a_compacted_file_of_another_size_is_found(compacted, tmp_path):
+    [file] = [p for p in (tmp_path / "tables" / "tags").rglob("*.parquet") if p.name.endswith("zstd.parquet")]
+    file.write_bytes(file.read_bytes() + b" ")
+    assert wrong(compacted) == [(f"tags/date=2026-11-22/{file.name}", "its bytes are not those that were committed")]
+
+
+def test_rows_of_a_run_that_is_not_committed_are_worth_knowing_and_not_wrong(root):
+    commit_unit(Tables(root), "r1", unit([tag("a")]))
+    commit_in_part(root, begin(root, 2), ("rejects", "tags"))
+    assert wrong(root) == []
+    own_row, rows = infos(root)
+    assert own_row[0] == "runs" and "no version of the table names" in own_row[1]
+    assert rows == (run_id_of(2), "not committed: 2 tagged and 1 rejected rows that no view shows")
+    assert verify(root, DAY)[-1].text == "tags shows 1 rows, rejects 0"
+
+
+def test_files_that_no_version_names_are_left_over_and_not_wrong(root):
+    commit_unit(Tables(root), "r1", unit([tag("a")]))
+    files = Tables(root).finalise("r2", DAY, [unit([tag("a", "r2")])])
+    [file] = files.tags
+    told = f"1 files ({file.size_bytes} bytes) that no version of the table names, first {file.path}"
+    assert infos(root) == [("tags", f"{told}: of a run at work, or left over")] and wrong(root) == []
+
+
+def test_rows_under_another_date_than_their_record_are_found(root):
+    later = DAY + dt.timedelta(1)
+    commit_unit(Tables(root), "r1", unit([tag("a")]))
+    files = Tables(root).finalise("r1", later, [unit([tag("b", date=later)])])
+    Tables(root).commit("tags", "other-id", files.tags)
+    assert [(f.subject, f.text) for f in verify(root, later) if not f.is_ok] == [
+        ("views", "tags shows 1 rows, rejects 0; the committed runs have 0 and 0")
+    ]
+
+
+def test_all_dates_are_those_with_committed_files(root):
+    later = DAY + dt.timedelta(1)
+    for date in (later, DAY):
+        commit_unit(Tables(root), f"r{date.day}", unit([tag("a", f"r{date.day}", date=date)]), date=date)
+    assert Proof(root).dates() == [DAY, later]
