@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tagger.storage import Root
 from tagger.tables.schema import FINAL_REASONS
@@ -12,6 +13,13 @@ from tagger.tag.manifest import Manifest, read_photos
 
 class LedgerError(Exception):
     """Staged rows and manifest disagree. Nothing was committed; it is a defect, not something the user did."""
+
+
+class Inspector(Protocol):
+    """Looks at staged rows, unit after unit."""
+
+    def add(self, unit: Unit) -> None:
+        """Take the next unit."""
 
 
 @dataclass
@@ -47,13 +55,18 @@ def staged_rows(root: Root, run_id: str, manifest: Manifest) -> Iterator[Unit]:
     return (read_unit(root, run_id, unit.name) for unit in manifest.units())
 
 
-def check_ledger(root: Root, run_id: str, manifest: Manifest) -> Ledger:
-    """The counts of a run whose ledger is right; LedgerError where it is not. Holds one unit in memory."""
+def check_ledger(root: Root, run_id: str, manifest: Manifest, *inspectors: Inspector) -> Ledger:
+    """The counts of a run whose ledger is right; LedgerError where it is not. Holds one unit in memory.
+
+    inspectors: see every unit in the same pass, since a pass reads all staged rows.
+    """
     ledger = Ledger()
     for unit, rows in zip(manifest.units(), staged_rows(root, run_id, manifest), strict=True):
         listed = {(photo.key, photo.etag): 1 for photo in read_photos(root, run_id, unit)}
         _compare(f"{run_id}/{unit.name}", listed, Counter(_keys(rows)))
         ledger.add(rows)
+        for inspector in inspectors:
+            inspector.add(rows)
     return ledger
 
 
