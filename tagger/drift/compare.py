@@ -23,7 +23,7 @@ Credit Scoring; Siddiqi 2006, Credit Risk Scorecards, chapter 6."""
 FALSE_DISCOVERY_RATE = 0.01
 """Expected share of chance among the differences called significant in a night."""
 LEAST_ITEMS = 100
-"""Fewer photos on either side are not compared: with ten bins, chance alone then gives an index near 0.1 or above."""
+"""Fewer photos on either side are not compared: with ten bins, chance alone then moves the index by 0.1."""
 LEAST_NIGHTS = 7
 """Fewer nights do not say what is usual: a week has its own rhythm."""
 LEAST_EXPECTED = 5
@@ -34,9 +34,9 @@ LEAST_EXPECTED = 5
 class Comparison:
     """One column of one group, tonight against a reference.
 
-    reference: TRAINING or RECENT. items: photos tonight. psi: population stability index. p_value: chi-square, adjusted
-    for all comparisons of the night once they went through `controlled`. usual_psi: the largest index of any recent
-    night against the other recent ones; None against the training.
+    reference: TRAINING or RECENT. items: photos tonight. psi: population stability index beyond chance. p_value:
+    chi-square, adjusted for all comparisons of the night once they went through `controlled`. usual_psi: the largest
+    index of any recent night against the other recent ones; None against the training.
     """
 
     reference: str
@@ -86,6 +86,15 @@ def stability_index(first: Counts, second: Counts) -> float:
     return float(((p - q) * np.log(p / q)).sum())
 
 
+def index_beyond_chance(first: Counts, second: Counts) -> float:
+    """`stability_index` less its average between two samples of one population of these sizes; at least 0.
+
+    Without this, three hundred photos of twenty types pass 0.1 on every other night by chance.
+    """
+    by_chance = (len(first) - 1) * (1 / max(first.sum(), 1) + 1 / max(second.sum(), 1))
+    return max(stability_index(first, second) - float(by_chance), 0.0)
+
+
 def chi_square_p_value(first: Counts, second: Counts) -> float:
     """Probability of counts (B,) at least as different if both came from one population: Pearson's test.
 
@@ -109,17 +118,18 @@ def compare(reference: Profiles, tonight: Profiles, name: str) -> list[Compariso
 
 
 def compare_with_nights(nights: Sequence[Profiles], tonight: Profiles) -> list[Comparison]:
-    """Tonight against the sum of recent nights, with what is usual among these; empty with fewer than LEAST_NIGHTS.
+    """Tonight against the sum of recent nights, with what is usual among these.
 
-    Prefixes that are not large enough on both sides stand together as one group.
+    Only groups of which LEAST_NIGHTS nights hold LEAST_ITEMS photos each are compared. Prefixes that are no such group
+    stand together as one.
     """
-    if len(nights) < LEAST_NIGHTS:
-        return []
-    past = _total(nights)
-    common = [name for name in tonight if name != REST and name in past and past[name].items >= LEAST_ITEMS]
-    aligned = [keeping(night, common) for night in nights]
+    prefixes = [name for name in tonight if name.startswith("prefix=") and name != REST and _is_steady(nights, name)]
+    aligned = [keeping(night, prefixes) for night in nights]
+    # Without a prefix apart, the rest is all photos once more.
+    asked = {name: group for name, group in keeping(tonight, prefixes).items() if prefixes or name != REST}
+    steady = {name: group for name, group in asked.items() if _is_steady(aligned, name)}
     past = _total(aligned)
-    found = compare(past, keeping(tonight, common), RECENT)
+    found = compare(past, steady, RECENT)
     return [replace(each, usual_psi=_usual(past, aligned, each.group, each.column)) for each in found]
 
 
@@ -142,20 +152,24 @@ def _columns(group: str) -> Iterable[str]:
 def _compared(reference: Profile, tonight: Profile, name: str, group: str, column: str) -> Comparison:
     first, second = pooled(reference.counts[column], tonight.counts[column])
     return Comparison(
-        name, group, column, tonight.items, stability_index(first, second), chi_square_p_value(first, second)
+        name, group, column, tonight.items, index_beyond_chance(first, second), chi_square_p_value(first, second)
     )
 
 
+def _is_steady(nights: Sequence[Profiles], group: str) -> bool:
+    return len(_large(nights, group)) >= LEAST_NIGHTS
+
+
+def _large(nights: Sequence[Profiles], group: str) -> list[Profile]:
+    """The group on the nights that hold enough of it."""
+    return [night[group] for night in nights if group in night and night[group].items >= LEAST_ITEMS]
+
+
 def _usual(past: Profiles, nights: Sequence[Profiles], group: str, column: str) -> float:
-    """The largest index of one recent night against the others together; 0 where none is large enough."""
-    apart = [night[group] for night in nights if group in night and night[group].items >= LEAST_ITEMS]
+    """The largest index of one recent night against the others together."""
+    apart = _large(nights, group)
     others = [(past[group] - night, night) for night in apart]
-    indexes = [
-        stability_index(*pooled(rest.counts[column], night.counts[column]))
-        for rest, night in others
-        if rest.items >= LEAST_ITEMS
-    ]
-    return max(indexes, default=0.0)
+    return max(index_beyond_chance(*pooled(rest.counts[column], night.counts[column])) for rest, night in others)
 
 
 def _total(nights: Sequence[Profiles]) -> dict[str, Profile]:

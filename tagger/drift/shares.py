@@ -7,9 +7,9 @@ import numpy as np
 
 from tagger.drift.compare import LEAST_ITEMS, LEAST_NIGHTS
 
-LARGEST_DEVIATION = 4.0
-"""Standard deviations beyond which a share is unusual: the spread comes from few nights, so that 3 would be crossed by
-about one ordinary night in fifty."""
+LARGEST_DEVIATION = 3.5
+"""Standard deviations beyond which a share is unusual. Source: Iglewicz and Hoaglin 1993, How to Detect and Handle
+Outliers, for deviations from a median."""
 LEAST_SPREAD = 0.01
 """Spread of a share between nights that is taken for granted: no shop is steadier."""
 
