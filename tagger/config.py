@@ -167,6 +167,10 @@ class TagConfig(_Section):
     """Photos in one unit of work; a unit is staged in one atomic write."""
     max_reject_share: Share = 0.2
     """Largest share of final rejects; above it nothing is committed (exit 3)."""
+    max_flagged_share: Share | None = None
+    """Largest share of tagged photos that may need review; above it nothing is committed (exit 3). Null: any."""
+    watch_depth: Annotated[int, Field(ge=0)] = 1
+    """Leading folders of a key that make a group whose distributions are watched (docs/drift.md); 0 makes none."""
     retag: Literal["none", "model", "config", "all"] = "none"
     """Which already tagged photos are tagged again: those of an older model, of other settings, or all."""
     limit: Positive | None = None

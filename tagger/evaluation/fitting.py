@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tagger.config import FocusConfig, ReviewConfig
+from tagger.drift.profile import Answers
+from tagger.drift.reference import reference_document
 from tagger.evaluation.metrics import Evaluation, evaluate
 from tagger.evaluation.review_fit import JudgedItems, ReviewFit, fit_review
 from tagger.flags.color_distance import fit_color_reference
@@ -22,7 +24,6 @@ from tagger.tag.observe import Evidence
 from tagger.tag.predict import Tagger
 
 _BATCH = 64
-_HISTOGRAM_BINS = 10
 BOOTSTRAP_SEED = 0
 """Of the intervals in a bundle: the same items give the same figures."""
 
@@ -42,7 +43,7 @@ class LabelledRows:
 @dataclass(frozen=True)
 class Fitted:
     """info: the bundle's description, complete but for digests. evaluations: attribute -> figures on `report`.
-    review: thresholds, promises, risk model. reference: shares and histograms on `calibrate`, for drift.
+    review: thresholds, promises, risk model. reference: distributions on `calibrate`, for drift.
     probabilities: attribute -> calibrated (N, K) of the `report` items, for the promotion gate."""
 
     info: BundleInfo
@@ -149,15 +150,8 @@ def _mean(values: npt.NDArray[np.floating]) -> float | None:
 
 
 def _drift_reference(tagger: Tagger, evidence: Evidence) -> dict[str, Any]:
-    """What tonight is compared with: predicted shares, histograms of confidence and focus in ten bins of [0, 1]."""
-    reference: dict[str, Any] = {"items": len(evidence.focus)}
-    for name, values in tagger.probabilities(evidence).items():
-        shares = np.bincount(values.argmax(axis=1), minlength=values.shape[1]) / len(values)
-        reference[f"{name}_shares"] = dict(zip(tagger.info.classes[name], shares.tolist(), strict=True))
-        reference[f"{name}_confidence"] = _histogram(values.max(axis=1))
-    return reference | {"focus": _histogram(evidence.focus)}
-
-
-def _histogram(values: npt.NDArray[np.floating]) -> list[int]:
-    known = np.clip(values[~np.isnan(values)], 0, 1)
-    return [int(count) for count in np.histogram(known, _HISTOGRAM_BINS, (0, 1))[0]]
+    """What nights are compared with."""
+    probabilities = tagger.probabilities(evidence)
+    numbers = {name: values.argmax(axis=1) for name, values in probabilities.items()}
+    confidences = {f"{name}_confidence": values.max(axis=1) for name, values in probabilities.items()}
+    return reference_document(Answers(**numbers, **confidences, focus=evidence.focus), tagger.info.classes)

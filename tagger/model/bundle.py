@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 NETWORK_FILES = {"type": "type.keras", "color": "color.keras"}
+_REFERENCE = "reference.json"
 SHIPPED = Path(__file__).resolve().parents[2] / "models"
 """Bundles that come with the product."""
 
@@ -105,6 +106,14 @@ def load_network(root: Root, info: BundleInfo, attribute: str) -> "keras.Model":
 def read_text(root: Root, info: BundleInfo, name: str) -> str:
     """A text file of a bundle, its digest checked first."""
     return _checked_bytes(root, info, name).decode()
+
+
+def read_reference(root: Root, info: BundleInfo) -> dict[str, Any] | None:
+    """reference.json, the distributions that nights are compared with; None for a bundle without it."""
+    if _REFERENCE not in info.digests:
+        return None
+    reference: dict[str, Any] = json.loads(read_text(root, info, _REFERENCE))
+    return reference
 
 
 def _checked_bytes(root: Root, info: BundleInfo, name: str) -> bytes:

@@ -1,8 +1,9 @@
 """The record of one run: its row in `runs`."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import pyarrow as pa
 
@@ -34,6 +35,13 @@ class RunRecord:
     status: str = COMMITTED
     max_logit_residual: float | None = None
     exit_code: int = 0
+    estimated_type_accuracy: float | None = None
+    estimated_type_accuracy_margin: float | None = None
+    estimated_color_accuracy: float | None = None
+    estimated_color_accuracy_margin: float | None = None
+    warnings: Sequence[str] = ()
+    drift: Sequence[Mapping[str, Any]] = ()
+    distributions: Sequence[Mapping[str, Any]] = ()
 
     def table(self) -> pa.Table:
         """The record as a table of one row in the schema RUNS."""

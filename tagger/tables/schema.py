@@ -67,10 +67,15 @@ _AT = pa.timestamp("us", "UTC")
 _TOP3 = pa.list_(pa.struct([("label", _S), ("p", _F)]))
 _COUNTS = pa.list_(pa.struct([("reason", _S), ("count", _I64)]))
 _STAGES = pa.list_(pa.struct([("stage", _S), ("seconds", _F)]))
+_PROFILES = pa.list_(pa.struct([("group", _S), ("column", _S), ("counts", pa.list_(_I64))]))
+_MOVED = [("reference", _S), ("group", _S), ("column", _S), ("items", _I64), ("psi", _F), ("p_value", _F)]
+_DRIFT = pa.list_(pa.struct([*_MOVED, ("usual_psi", _F), ("is_alarming", _B)]))
 _NO_FOCUS = "`focus_null_reason` says why"
 _NOT_TRIED = "the background was not repainted"
 _NO_MASK = "there is no mask"
 _NO_MAP = "there is no map"
+_OLDER = "an older version made the run"
+_NO_ESTIMATE = "an older version made the run, or nothing was tagged"
 
 _NIGHT = [
     Column("run_id", _S, "the run that made the row"),
@@ -152,6 +157,13 @@ RUNS_COLUMNS = [
     Column("status", _S, f"`{COMMITTED}`: the views show the rows of such runs only"),
     Column("max_logit_residual", _F, "largest |logit - mean of its map|: a self-check", "", "nothing was tagged"),
     Column("exit_code", _I32, "the job's exit code"),
+    Column("estimated_type_accuracy", _F, "share of right types to expect (docs/drift.md)", "[0, 1]", _NO_ESTIMATE),
+    Column("estimated_type_accuracy_margin", _F, "half its 95 % interval", "[0, 1]", _NO_ESTIMATE),
+    Column("estimated_color_accuracy", _F, "share of right colors to expect (docs/drift.md)", "[0, 1]", _NO_ESTIMATE),
+    Column("estimated_color_accuracy_margin", _F, "half its 95 % interval", "[0, 1]", _NO_ESTIMATE),
+    Column("warnings", pa.list_(_S), "what was unusual about the run, a sentence each", "", _OLDER),
+    Column("drift", _DRIFT, "comparisons of all photos, and of groups that moved (docs/drift.md)", "", _OLDER),
+    Column("distributions", _PROFILES, "counts by group and column, for later nights to compare with", "", _OLDER),
 ]
 
 COLUMNS = {"tags": TAGS_COLUMNS, "rejects": REJECTS_COLUMNS, "runs": RUNS_COLUMNS}

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow.fs import FileSelector, FileType, SubTreeFileSystem
@@ -192,12 +192,22 @@ class Tables:
     def _commit_now(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
         with outages_told(self._root):
             table = self.delta(name) or self._create(name)
+            self._widen(table, name)
             # The same handle asks and commits: then Delta itself refuses when another commits the run in between.
             if table.transaction_version(run_id) is not None:
                 return False
             self._add(table, name, run_id, files)
         _LOG.info("%s: committed %d rows of run %s", name, sum(file.rows for file in files), run_id)
         return True
+
+    def _widen(self, table: DeltaTable, name: str) -> None:
+        """Declare the columns that a table of an older version lacks; its rows are null there. Before the question
+        whether the run is in, for it renews the handle. CommitFailedError for the loser of a race."""
+        declared = {field.name for field in table.schema().fields}
+        missing = [field for field in Schema.from_arrow(SCHEMAS[name]).fields if field.name not in declared]
+        if missing:
+            table.alter.add_columns(missing, commit_properties=CommitProperties(max_commit_retries=0))
+            _LOG.info("%s: added the columns %s", name, ", ".join(field.name for field in missing))
 
     def _add(self, table: DeltaTable, name: str, run_id: str, files: Sequence[DataFile]) -> None:
         for file in files:

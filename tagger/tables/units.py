@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tagger.errors import GateRefused
 from tagger.storage import Root
 from tagger.tables.schema import REJECTS, TAGS
 
@@ -33,8 +34,11 @@ def write_unit(root: Root, run_id: str, unit: str, tags: pa.Table, rejects: pa.T
 
 
 def read_unit(root: Root, run_id: str, unit: str) -> Unit:
-    """A staged unit, rows in the order in which they were written. FileNotFoundError where it is not staged."""
+    """A staged unit, rows in the order in which they were written. FileNotFoundError where it is not staged,
+    GateRefused where another version staged it in other columns."""
     rows = pq.read_table(pa.BufferReader(root.read_bytes(_key(run_id, unit))))
+    if not rows.schema.equals(_STAGED):
+        raise GateRefused(_told(rows.schema, f"{root.uri}/{_key(run_id, unit)}"))
     tags, rejects = (
         rows.filter(pc.equal(rows["kind"], kind)).select(schema.names).cast(schema) for kind, schema in _KINDS.items()
     )
@@ -46,6 +50,14 @@ def staged_units(root: Root, run_id: str) -> set[str]:
     folder = _folder(run_id)
     keys = (stored.key for stored in root.list_objects(folder))
     return {key.removeprefix(folder).removesuffix(".parquet") for key in keys}
+
+
+def _told(schema: pa.Schema, place: str) -> str:
+    differing = sorted({field.name for field in set(schema) ^ set(_STAGED)})
+    return (
+        f"{place} has other columns than this version of tagger stages ({', '.join(differing) or 'in other order'}). "
+        "Nothing was committed. Delete the file and start the command again: its photos alone are tagged again."
+    )
 
 
 def _folder(run_id: str) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,13 @@ from tagger.tag.manifest import Manifest, read_rows
 
 class LedgerError(Exception):
     """Staged rows and manifest disagree. Nothing was committed; it is a defect, not something the user did."""
+
+
+class Inspector(Protocol):
+    """Looks at staged rows, unit after unit."""
+
+    def add(self, unit: Unit) -> None:
+        """Take the next unit."""
 
 
 @dataclass
@@ -49,14 +57,19 @@ def staged_rows(root: Root, run_id: str, manifest: Manifest) -> Iterator[Unit]:
     return (read_unit(root, run_id, unit.name) for unit in manifest.units())
 
 
-def check_ledger(root: Root, run_id: str, manifest: Manifest) -> Ledger:
-    """The counts of a run whose ledger is right; LedgerError where it is not. Holds one unit in memory."""
+def check_ledger(root: Root, run_id: str, manifest: Manifest, *inspectors: Inspector) -> Ledger:
+    """The counts of a run whose ledger is right; LedgerError where it is not. Holds one unit in memory.
+
+    inspectors: see every unit in the same pass, since a pass reads all staged rows.
+    """
     ledger = Ledger()
     for unit, rows in zip(manifest.units(), staged_rows(root, run_id, manifest), strict=True):
         listed, staged = (_sorted_keys(tables) for tables in ([read_rows(root, run_id, unit)], rows))
         if listed != staged:
             raise LedgerError(_difference(f"{run_id}/{unit.name}", listed, staged))
         ledger.add(rows)
+        for inspector in inspectors:
+            inspector.add(rows)
     return ledger
 
 

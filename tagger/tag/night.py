@@ -29,6 +29,7 @@ from tagger.tables.units import staged_units
 from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.infer import TaggerLike
+from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
 from tagger.tag.lock import DateLock
 from tagger.tag.manifest import Manifest, WorkUnit, complete, load_manifest, load_ranges, save_ranges
@@ -48,6 +49,7 @@ from tagger.tag.runs import (
 )
 from tagger.tag.stage import RunStamp
 from tagger.tag.summary import RunSummary, told_by
+from tagger.tag.watch import Findings, Known
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,21 +64,23 @@ _ASKED = {"prefix", "since", "limit", "retag", "retry_rejects", "inventory"}
 
 @dataclass(frozen=True)
 class Serving:
-    """The bundle that answers tonight. load: makes its Tagger in a worker process, from `uri`."""
+    """The bundle that answers tonight. load: makes its Tagger in a worker process, from `uri`. known: what its answers
+    are checked against and compared with."""
 
     uri: str
     name: str
     version: str
     fit: Fit
     load: LoadTagger
+    known: Known = Known()
 
 
 def run(config: Config, serving: Serving | None = None) -> RunSummary:
     """Tag what is new under the images root and commit it. Ray must be connected before.
 
     serving: null finds the bundle that `config.model` names.
-    GateRefused (too many rejects), DateLocked, StorageUnavailable, ClusterUnavailable and BadInput leave the tables as
-    they were; the same command resumes the run.
+    GateRefused (rows that break promises, too many rejects or flagged items), DateLocked, StorageUnavailable,
+    ClusterUnavailable and BadInput leave the tables as they were; the same command resumes the run.
     """
     started = time.monotonic()
     root, images = open_root(config.root), open_root(config.images_uri)
@@ -95,12 +99,13 @@ def dry_run(config: Config, serving: Serving | None = None) -> Estimate:
 
 def find_serving(config: Config) -> Serving:
     """The bundle that the configuration names. BadInput where the photos cannot be listed, or tells what was tried."""
-    from tagger.model.bundle import find_bundle, read_info  # Keras takes seconds to import
+    from tagger.model.bundle import find_bundle, read_info, read_reference  # Keras takes seconds to import
 
     open_root(config.images_uri).check()
     place = find_bundle(config.model, config.root)
     info = read_info(place)
-    return Serving(place.uri, info.name, info.version, Fit(info.fit, info.size_px), load_tagger)  # type: ignore[arg-type]
+    fit, known = Fit(info.fit, info.size_px), Known(info.classes, read_reference(place, info))  # type: ignore[arg-type]
+    return Serving(place.uri, info.name, info.version, fit, load_tagger, known)
 
 
 def load_tagger(uri: str) -> TaggerLike:
@@ -138,10 +143,12 @@ class Night:
         if not manifest.new:
             remove_work(self.root, state.run_id)
             return self._nothing_new(date, manifest, time.monotonic() - started, finished)
-        ledger = check_ledger(self.root, state.run_id, manifest)
+        inspection = Inspection(state.run_id, state.identity, self.serving.known, self.config.tag)
+        ledger = check_ledger(self.root, state.run_id, manifest, inspection)
         self.check_rejects(state, manifest, ledger)
+        findings = inspection.findings(self.root, ledger)
         lock.check()
-        record = self.commit(state, manifest, ledger)
+        record = self.commit(state, manifest, ledger, findings)
         remove_work(self.root, state.run_id)
         wall_s = time.monotonic() - started
         return RunSummary(
@@ -308,7 +315,7 @@ class Night:
                 "photos; if they must be so, start again with a higher tag.max_reject_share: no work is lost."
             )
 
-    def commit(self, state: RunState, manifest: Manifest, ledger: Ledger) -> RunRecord:
+    def commit(self, state: RunState, manifest: Manifest, ledger: Ledger, findings: Findings) -> RunRecord:
         """Write the table files and commit them: rejects, tags, runs."""
         date = state.identity.date
         files = self.tables.finalise(state.run_id, date, staged_rows(self.root, state.run_id, manifest))
@@ -332,6 +339,7 @@ class Night:
             seconds_per_stage=state.seconds,
             bottleneck=bottleneck(state.seconds),
             max_logit_residual=state.max_logit_residual,
+            **findings.columns(),
         )
         self.tables.commit_run(record, files.tags, files.rejects)
         return record

@@ -1,7 +1,7 @@
 """What a nightly run tells at its end."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ class RunSummary:
 
     rejected_by_reason, flagged_by_reason: most frequent first. vanished: null where the listing was not a full one.
     older_answers: photos whose answers an older model or other settings gave (tag.retag redoes them).
+    estimated_type_accuracy, estimated_color_accuracy: shares of right answers to expect. warnings: what was unusual.
     seconds_per_stage: summed over processes. wall_s: of this command alone. photos_per_s: of what this command worked
     on. resumed: it went on with a run that an earlier command had begun. finished_earlier: runs of which an earlier
     command had committed a part, completed now.
@@ -37,6 +38,9 @@ class RunSummary:
     seconds_per_stage: Mapping[str, float] = field(default_factory=dict)
     bottleneck: str | None = None
     max_logit_residual: float | None = None
+    estimated_type_accuracy: float | None = None
+    estimated_color_accuracy: float | None = None
+    warnings: Sequence[str] = ()
     wall_s: float = 0.0
     photos_per_s: float = 0.0
     resumed: bool = False
@@ -44,7 +48,11 @@ class RunSummary:
 
     def facts(self) -> dict[str, Any]:
         """The summary as plain values that JSON can hold."""
-        return asdict(self) | {"date": self.date.isoformat(), "finished_earlier": list(self.finished_earlier)}
+        return asdict(self) | {
+            "date": self.date.isoformat(),
+            "finished_earlier": list(self.finished_earlier),
+            "warnings": list(self.warnings),
+        }
 
 
 def told_by(record: RunRecord) -> dict[str, Any]:
@@ -52,6 +60,6 @@ def told_by(record: RunRecord) -> dict[str, Any]:
     names = (
         "date", "run_id", "model_name", "model_version", "config_digest", "listed", "new", "tagged", "rejected",
         "flagged", "rejected_by_reason", "flagged_by_reason", "vanished", "seconds_per_stage", "bottleneck",
-        "max_logit_residual",
+        "max_logit_residual", "estimated_type_accuracy", "estimated_color_accuracy", "warnings",
     )  # fmt: skip
     return {name: getattr(record, name) for name in names}

@@ -104,7 +104,9 @@ def test_the_columns_stand_in_the_published_order():
     assert " ".join(SCHEMAS["runs"].names) == (
         "run_id date started_at finished_at model_name model_version config_digest code_version listed new tagged "
         "rejected rejected_by_reason flagged_by_reason flagged vanished seconds_per_stage bottleneck status "
-        "max_logit_residual exit_code"
+        "max_logit_residual exit_code "
+        "estimated_type_accuracy estimated_type_accuracy_margin estimated_color_accuracy "
+        "estimated_color_accuracy_margin warnings drift distributions"
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tagger.catalog.synth.writer import Recipe, encode_picture, make_item
+from tagger.drift.reference import reference_profiles
 from tagger.flags.reasons import Thresholds
-from tagger.model.bundle import find_bundle, load_network, read_info
+from tagger.model.bundle import find_bundle, load_network, read_info, read_reference
 from tagger.model.classmap import contrast_map, evidence_map, fold_head, logit_map, relevance
 from tagger.picture.decode import DecodeLimits, decode_photo
 from tagger.picture.fit import Fit
@@ -81,3 +82,10 @@ def test_it_is_whole_and_small():
     assert (len(info.classes["type"]), len(info.classes["color"])) == (24, 20)
     assert Thresholds.from_dict(info.thresholds).audit_share > 0
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*")) < LARGEST_MB * 1e6
+
+
+def test_it_says_what_nights_are_compared_with(bundle):
+    info = read_info(bundle)
+    profiles = reference_profiles(read_reference(bundle, info), info.classes)
+    assert profiles["all"].items == 771
+    assert all(counts.sum() == 771 for counts in profiles["all"].counts.values())

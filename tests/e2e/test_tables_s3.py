@@ -9,9 +9,11 @@ from moto.server import ThreadedMotoServer
 
 from tagger.errors import StorageUnavailable
 from tagger.storage import Root, open_root
+from tagger.tables.history import recent_runs
 from tagger.tables.query import run_query, summary
 from tagger.tables.store import Tables
 from tagger.tables.units import read_unit, staged_units, write_unit
+from tests.older_runs import write_with_the_older_version
 from tests.tables_rows import commit_unit, record, reject, tag, unit
 
 
@@ -79,6 +81,14 @@ def test_conditional_writes_keep_jobs_that_commit_at_once_apart(root):
     logs = [root.read_bytes(stored.key) for stored in root.list_objects("tables/tags/_delta_log/")]
     lines = [json.loads(line) for log in logs for line in log.splitlines()]
     assert sum("metaData" in line for line in lines) == 1
+
+
+def test_a_table_of_an_older_version_is_read_and_widened(root, monkeypatch):
+    write_with_the_older_version(root, monkeypatch)
+    assert run_query(root, "select tagged, drift from runs").to_pylist() == [{"tagged": 1, "drift": None}]
+    assert commit_unit(Tables(root), "r2", unit([tag("b", "r2")]), warnings=["w"])
+    assert run_query(root, "select warnings from runs order by run_id")["warnings"].to_pylist() == [None, ["w"]]
+    assert [run.run_id for run in recent_runs(root, 1)] == ["r2"]
 
 
 def test_an_endpoint_that_does_not_answer_is_an_outage(environment):

@@ -64,6 +64,8 @@ class HeldListing(StorageListing):
 class MeanColorTagger:
     """Fails on a poison picture, and takes its whole process with it on a deadly one."""
 
+    confidence = 0.75
+
     def tag(self, pixels, image_keys, run_date):
         means = pixels.reshape(len(pixels), -1, 3).mean(axis=1)
         if (means == POISON).all(axis=1).any():
@@ -71,18 +73,38 @@ class MeanColorTagger:
         if (means == DEADLY).all(axis=1).any():
             os._exit(1)
         colors = ["White" if mean > 128 else "Black" for mean in means.mean(axis=1)]
-        return {
-            "type": ["Shirt"] * len(pixels),
+        constant = {
+            "type": "Shirt",
+            "type_confidence": 1.0,
+            "type_top3": [{"label": "Shirt", "p": 1.0}],
+            "color_confidence": self.confidence,
+            "focus": np.nan,
+            "focus_map": "class/post_bn",
+            "focus_null_reason": "mask_empty",
+            "risk": 0.25,
+            "audit_probability": 0.0,
+            "model_name": "stub",
+            "model_version": "v1",
+            "engine": "stub",
+        }
+        return {name: [value] * len(pixels) for name, value in constant.items()} | {
             "color": colors,
-            "color_confidence": np.full(len(pixels), 0.75),
-            "focus": np.full(len(pixels), np.nan),
+            "color_top3": [[{"label": color, "p": self.confidence}] for color in colors],
             "dominant_rgb": np.rint(means).astype(np.int16),
             "needs_review": [color == "White" for color in colors],
             "review_reasons": [["low_focus"] if color == "White" else [] for color in colors],
-            "model_name": ["stub"] * len(pixels),
-            "model_version": ["v1"] * len(pixels),
             "logit_residual": 1e-6,
         }
+
+
+class TooSureTagger(MeanColorTagger):
+    """Is certain beyond reason."""
+
+    confidence = 1.5
+
+
+def load_too_sure(uri):
+    return TooSureTagger()
 
 
 def load_stub(uri):
@@ -282,6 +304,24 @@ def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
         summary = night.run(config(disk, unit_size=1, max_reject_share=0.5), serving())
     assert "2 units are staged already" in caplog.text
     assert (summary.resumed, summary.tagged, count(disk, "runs")) == (True, 2, 1)
+
+
+def test_rows_that_break_promises_and_too_many_flags_commit_nothing(disk):
+    fill(disk, 4)
+    with pytest.raises(GateRefused, match=r"color_confidence is a number in \[0, 1\] \(not in 4 rows"):
+        night.run(config(disk), serving(load_too_sure))
+    assert count(disk, "runs") == 0
+    units = disk.child("work", *work_run_ids(disk), "units")
+    for stored in list(units.list_objects()):
+        units.delete(stored.key)
+    with pytest.raises(GateRefused, match=r"2 of 4 photos \(50.0%\) need review.*0.4 allows \(low_focus 2\)"):
+        night.run(config(disk, max_flagged_share=0.4), serving())
+    assert count(disk, "runs") == 0
+    summary = night.run(config(disk, max_flagged_share=0.5), serving())
+    assert (summary.resumed, summary.tagged, summary.estimated_color_accuracy) == (True, 4, 0.75)
+    sql = "select estimated_type_accuracy, estimated_type_accuracy_margin, warnings, drift from runs"
+    told = {"estimated_type_accuracy": 1.0, "estimated_type_accuracy_margin": 0.0, "warnings": [], "drift": []}
+    assert answer(disk, sql) == [told]
 
 
 def test_without_a_date_the_unfinished_run_is_resumed(disk):

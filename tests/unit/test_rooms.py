@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "tagger").rglob("*.py"), *(ROOT / "jobs").glob("*.py")])
 
 BASE = {"errors", "config"}
-IO = {*BASE, "storage", "picture", "model", "focus", "flags", "catalog", "tables"}
+IO = {*BASE, "storage", "picture", "model", "focus", "flags", "drift", "catalog", "tables"}
 """Everything up to layer 3: what the composing rooms may use."""
 NUMBERS = {"numpy", "scipy"}
 TABLES = {"numpy", "pandas", "pyarrow", "yaml"}
@@ -42,6 +42,7 @@ ALLOWED = {
     "model.bundle": Allowed({*BASE, "storage"}, {"keras"}),
     "focus": Allowed(BASE, {*NUMBERS, "cv2"}),
     "flags": Allowed(BASE, NUMBERS),
+    "drift": Allowed(BASE, NUMBERS),
     # 3
     "catalog": Allowed({*BASE, "storage"}, TABLES),
     **{
@@ -50,6 +51,7 @@ ALLOWED = {
     },
     "catalog.synth": Allowed({*BASE, "storage", "picture"}, {"numpy", "cv2"}),
     "tables": Allowed({*BASE, "storage"}, {"deltalake", "duckdb", "pandas", "pyarrow"}),
+    "tables.promises": Allowed(BASE, {"numpy", "pyarrow"}),
     # 4
     "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),
     "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
@@ -101,7 +103,7 @@ ALLOWED = {
     "jobs": Allowed({"cli"}, {"ray"}),
 }
 
-CORE = ["picture", "model", "focus", "flags"]
+CORE = ["picture", "model", "focus", "flags", "drift"]
 
 
 def name_of(file: Path) -> str:
