@@ -28,8 +28,13 @@ class S3Environment:
 
 
 def s3_environment() -> S3Environment:
-    """What the process's environment variables say. BadInput for an endpoint without a scheme."""
+    """What the process's environment variables say. BadInput for an endpoint without a scheme, or with a password."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint and "@" in endpoint:  # every message that names the endpoint would tell it
+        raise BadInput(
+            "AWS_ENDPOINT_URL holds a user name or a password. Write http://host:9000 alone, and give credentials as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
     if endpoint and not endpoint.startswith(("http://", "https://")):
         raise BadInput(f"AWS_ENDPOINT_URL is '{endpoint}'. Write it with its scheme, for example http://host:9000.")
     region = os.environ.get("AWS_REGION") or boto3.Session().region_name or "us-east-1"
