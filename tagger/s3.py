@@ -57,7 +57,10 @@ class _PatientS3(pyarrow.fs.S3FileSystem):  # type: ignore[misc]
         if environment.endpoint:
             parts = urlsplit(environment.endpoint)
             options |= {"endpoint_override": parts.netloc, "scheme": parts.scheme}
-        super().__init__(retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(_ARROW_ATTEMPTS), **options)
+        retries = pyarrow.fs.AwsStandardS3RetryStrategy(_ARROW_ATTEMPTS)
+        # Otherwise Ray Train's wish for a folder writes an object for each of its parents, up to the bucket, which
+        # would take a permission to write there.
+        super().__init__(retry_strategy=retries, check_directory_existence_before_creation=True, **options)
         self._environment = environment
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -79,7 +79,7 @@ class Root:
         return type(self), (self.uri,)
 
     def child(self, *parts: str) -> "Root":
-        """The root below this one. BadInput where a part leads out of it: names of models come from tables and files."""
+        """The root below this one. BadInput where a part leads out of it: models' names come from tables and files."""
         if any(step == ".." for part in parts for step in part.split("/")):
             raise BadInput(f"'{'/'.join(parts)}' leads outside {self.uri}. Correct the name that holds '..'.")
         return type(self)("/".join((self.uri, *(part.strip("/") for part in parts))))

@@ -66,7 +66,8 @@ footer{margin:44px 0 28px;padding-top:10px;border-top:1px solid var(--line)}
 def render(template: str, title: str, **values: Any) -> str:
     """The page of a Jinja template that fills the blocks `head` and `body` of "frame".
 
-    Every value is escaped, and shown as by `printable`. Filters: `percent` (0.123 -> 12.3 %), `number` (three decimals); both write - for None.
+    Every value is escaped, and shown as by `printable`. Filters: `percent` (0.123 -> 12.3 %), `number` (three
+    decimals); both write - for None.
     jinja2.UndefinedError for a value that the template asks for in vain.
     """
     environment = Environment(
