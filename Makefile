@@ -2,9 +2,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+AUDITOR := pip-audit==2.10.1
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench bench-training evidence faults-train story docs lock clean
+.PHONY: help setup demo check test e2e bench bench-training evidence faults-train story docs lock audit clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +63,13 @@ docs: setup ## Generate the reference pages again
 lock: setup ## Resolve the lock file again from pyproject.toml
 	$(BIN)/uv pip compile --universal -p 3.11 --generate-hashes --extra cpu --extra dev pyproject.toml \
 	  -o requirements.lock -q
+
+audit: setup ## Known vulnerabilities of the locked libraries, into build/audit.txt; needs PyPI, and fails nothing
+	@mkdir -p build
+	@{ timeout 60 $(BIN)/uv tool run --quiet $(AUDITOR) --strict --disable-pip --require-hashes --progress-spinner off \
+	  -r requirements.lock || echo "audit: vulnerabilities, or PyPI's list of them was not reached; see above."; } \
+	  > build/audit.txt 2>&1
+	@tail -n 20 build/audit.txt
 
 clean: ## Remove the environment and everything that was made
 	rm -rf .venv demo build .mypy_cache .ruff_cache .pytest_cache

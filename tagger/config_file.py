@@ -22,7 +22,11 @@ from tagger.errors import ConfigError
 OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
 """What an argument must match to be an override; everything else is an operand."""
 
-_SECRET = re.compile(r"(secret|password|token|api_key|access_key)", re.IGNORECASE)
+_SECRET = re.compile(r"(secret|passw|token|api_?key|access_key|private_key|credential)", re.IGNORECASE)
+"""Keys whose values are shown nowhere."""
+
+_USERINFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
+_MASK = "***"
 
 
 def load_config(file: str | None, overrides: Iterable[str] = ()) -> Config:
@@ -45,7 +49,7 @@ def load_config(file: str | None, overrides: Iterable[str] = ()) -> Config:
 
 
 def as_yaml(config: Config) -> str:
-    """The configuration as YAML, with the values of secret-looking keys masked."""
+    """The configuration as YAML, with secret-looking keys and passwords in URIs masked."""
     return yaml.safe_dump(_masked(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
 
 
@@ -75,7 +79,7 @@ def _parse_override(override: str) -> tuple[str, Any]:
     try:
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={text or repr('')}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"The value of {key} is not readable: '{text}'.") from error
+        raise ConfigError(f"The value of {key} is not readable: '{_shown(key, text)}'.") from error
     return key, reduce(lambda part, name: part[name], key.split("."), value)
 
 
@@ -88,7 +92,7 @@ def _explain_one(detail: dict[str, Any], source: str) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"{source}: there is no key '{key}'. {_allowed_keys(detail['loc'])}"
-    return f"{source}: {key} = {detail['input']!r} is not allowed: {detail['msg']}."
+    return f"{source}: {key} = {_shown(key, detail['input'])!r} is not allowed: {detail['msg']}."
 
 
 def _allowed_keys(location: tuple[str | int, ...]) -> str:
@@ -104,9 +108,16 @@ def _allowed_keys(location: tuple[str | int, ...]) -> str:
 
 
 def _masked(value: Any) -> Any:
+    """Without the values of secret-looking keys, and without user names and passwords in URIs."""
     if isinstance(value, dict):
-        return {k: "***" if v and _SECRET.search(k) else _masked(v) for k, v in value.items()}
-    return value
+        return {key: _shown(str(key), each) if each else each for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(each) for each in value]
+    return _USERINFO.sub(_MASK, value) if isinstance(value, str) else value
+
+
+def _shown(key: str, value: Any) -> Any:
+    return _MASK if _SECRET.search(key) else _masked(value)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tagger.errors import TaggerError
+from tagger.printable import printable
 
 EXIT_WORDS = {
     0: "done",
@@ -37,7 +38,9 @@ def start_logging(verbose: bool) -> None:
     _State.verbose = verbose
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("tagger").setLevel(level)
 
 
@@ -60,10 +63,22 @@ def run(command: Callable[[], Any]) -> int:
     return result if isinstance(result, int) else 0
 
 
+class _Formatter(logging.Formatter):
+    """A message may quote a key: it must neither forge a line of the log nor command the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return _lines(super().formatMessage(record), "\n  ")
+
+
+def _lines(text: str, between: str = "\n") -> str:
+    """Lines of our own sentences stay lines, the later ones as they are joined; what they hold is made printable."""
+    return between.join(map(printable, text.split("\n")))
+
+
 def _told(error: BaseException | None, code: int, sentence: str) -> int:
     if error is not None and _State.verbose:
         traceback.print_exception(error)
-    print(f"tagger: {sentence}", file=sys.stderr)
+    print(f"tagger: {_lines(sentence)}", file=sys.stderr)
     return code
 
 

@@ -34,8 +34,13 @@ class S3Environment:
 
 
 def s3_environment() -> S3Environment:
-    """What the process's environment variables say. BadInput for an endpoint without a scheme."""
+    """What the process's environment variables say. BadInput for an endpoint without a scheme, or with a password."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint and "@" in endpoint:  # every message that names the endpoint would tell it
+        raise BadInput(
+            "AWS_ENDPOINT_URL holds a user name or a password. Write http://host:9000 alone, and give credentials as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
     if endpoint and not endpoint.startswith(("http://", "https://")):
         raise BadInput(f"AWS_ENDPOINT_URL is '{endpoint}'. Write it with its scheme, for example http://host:9000.")
     region = os.environ.get("AWS_REGION") or boto3.Session().region_name or "us-east-1"
@@ -58,7 +63,10 @@ class _PatientS3(pyarrow.fs.S3FileSystem):  # type: ignore[misc]
         if environment.endpoint:
             parts = urlsplit(environment.endpoint)
             options |= {"endpoint_override": parts.netloc, "scheme": parts.scheme}
-        super().__init__(retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(_ARROW_ATTEMPTS), **options)
+        retries = pyarrow.fs.AwsStandardS3RetryStrategy(_ARROW_ATTEMPTS)
+        # Otherwise Ray Train's wish for a folder writes an object for each of its parents, up to the bucket, which
+        # would take a permission to write there.
+        super().__init__(retry_strategy=retries, check_directory_existence_before_creation=True, **options)
         self._environment = environment
 
     def __reduce__(self) -> tuple[Any, ...]:

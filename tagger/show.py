@@ -1,18 +1,24 @@
-"""Results to text: one table for people, CSV and JSON for scripts."""
+"""Results to text: one table for people, CSV and JSON for scripts.
+
+CSV and JSON hold every text exactly as it is, also one that a spreadsheet would take for a formula: a script must get
+the key that is stored. The table shows characters that deceive by their numbers.
+"""
 
 import base64
+import csv
 import datetime
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 from tagger.errors import BadInput
+from tagger.printable import printable
 
 FORMATS = ("table", "csv", "json")
 _WIDEST = 60
@@ -24,23 +30,23 @@ def rows_as(rows: Sequence[Mapping[str, Any]], style: str) -> str:
         raise BadInput(f"--format {style} is not known. Use {', '.join(FORMATS)}.")
     plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
     if style == "json":
-        return json.dumps(plain, ensure_ascii=False, indent=1)
+        return _encodable(json.dumps(plain, ensure_ascii=False, indent=1))
     if style == "csv":
-        return pd.DataFrame([{k: _flat(v) for k, v in row.items()} for row in plain]).to_csv(index=False).rstrip("\n")
+        return _csv([list(plain[0]) if plain else [], *([_flat(value) for value in row.values()] for row in plain)])
     return _table(plain)
 
 
 def arrow_as(answer: pa.Table, style: str) -> str:
     """A query's answer as `rows_as` prints it; columns show even where there is no row."""
     if not answer.num_rows and style != "json":
-        return ",".join(answer.column_names) if style == "csv" else f"no rows ({', '.join(answer.column_names)})"
+        return _csv([answer.column_names]) if style == "csv" else f"no rows ({', '.join(answer.column_names)})"
     return rows_as(answer.to_pylist(), style)
 
 
 def facts_as_text(facts: Mapping[str, Any]) -> str:
     """Named facts, one a line."""
     width = max(map(len, facts))
-    return "\n".join(f"{name:<{width}}  {_flat(_plain(value))}" for name, value in facts.items())
+    return "\n".join(f"{name:<{width}}  {printable(_flat(_plain(value)))}" for name, value in facts.items())
 
 
 def facts_as_json(facts: Mapping[str, Any]) -> str:
@@ -72,12 +78,29 @@ def _flat(value: Any) -> str:
     return str(value)
 
 
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    """RFC 4180 but for the line ends, which are the shell's; without the last one."""
+    return _encodable("\n".join(map(_csv_line, rows)))
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    text = io.StringIO(newline="")
+    # The writer quotes a carriage return only where it is part of its own line end.
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n")
+
+
+def _encodable(text: str) -> str:
+    """A lone surrogate, of a file name that is no UTF-8, as JSON writes it; standard output refuses it otherwise."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ():
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(_shortened(_flat(value)) for value in row.values()))
+        table.add_row(*(_shortened(printable(_flat(value))) for value in row.values()))
     console = Console(width=max(80, 24 * len(rows[0])) if rows else 80, markup=False, highlight=False)
     with console.capture() as captured:
         console.print(table)

@@ -36,7 +36,15 @@ class StoredObject:
 
 
 def open_root(uri: str) -> "Root":
-    """A local folder (made on the first write) or `s3://bucket/prefix`. BadInput for any other scheme."""
+    """A local folder (made on the first write) or `s3://bucket/prefix`.
+
+    BadInput for any other scheme, and for a URI that holds credentials, which is not repeated.
+    """
+    if "://" in uri and "@" in uri.partition("://")[2].partition("/")[0]:
+        raise BadInput(
+            "A URI holds a user name or a password. Write s3://bucket/prefix alone: credentials come from the standard "
+            "AWS chain (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, an attached role)."
+        )
     if uri.startswith("s3://"):
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         if not bucket:
@@ -77,7 +85,9 @@ class Root:
         return type(self), (self.uri,)
 
     def child(self, *parts: str) -> "Root":
-        """The root below this one."""
+        """The root below this one. BadInput where a part leads out of it: models' names come from tables and files."""
+        if any(step == ".." for part in parts for step in part.split("/")):
+            raise BadInput(f"'{'/'.join(parts)}' leads outside {self.uri}. Correct the name that holds '..'.")
         return type(self)("/".join((self.uri, *(part.strip("/") for part in parts))))
 
     def check(self) -> None:

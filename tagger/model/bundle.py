@@ -6,7 +6,9 @@ networks are loaded in Keras's safe mode, so that a bundle cannot run code.
 
 import hashlib
 import json
+import re
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 NETWORK_FILES = {"type": "type.keras", "color": "color.keras"}
 _REFERENCE = "reference.json"
+_FILE_NAME = re.compile(r"\w[\w.-]*")
 SHIPPED = Path(__file__).resolve().parents[2] / "models"
 """Bundles that come with the product."""
 
@@ -93,9 +96,16 @@ def read_info(root: Root) -> BundleInfo:
         )
     try:
         classes = {attribute: tuple(names) for attribute, names in document.pop("classes").items()}
-        return BundleInfo(classes=classes, **document)
+        info = BundleInfo(classes=classes, **document)
+        outside = [name for name in info.digests if not _FILE_NAME.fullmatch(name)]
     except (TypeError, KeyError, AttributeError) as error:
         raise BundleError(f"{root.uri}/bundle.json is damaged: {error}. Train or copy the bundle again.") from error
+    if outside:
+        raise BundleError(
+            f"{root.uri}/bundle.json names {outside[0]!r}, which is no file of its folder. Do not trust this bundle; "
+            "train or copy it again."
+        )
+    return info
 
 
 def load_network(root: Root, info: BundleInfo, attribute: str) -> "keras.Model":
@@ -143,7 +153,7 @@ def network_from_bytes(data: bytes) -> "keras.Model":
         path.write_bytes(data)
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, OSError, TypeError) as error:
+        except (ValueError, OSError, TypeError, KeyError, AttributeError, ImportError, zipfile.BadZipFile) as error:
             raise BundleError(f"A network of the bundle cannot be loaded: {error}") from error
 
 

@@ -3,6 +3,9 @@
 from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from tagger.printable import printable
 
 _FRAME = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -63,19 +66,25 @@ footer{margin:44px 0 28px;padding-top:10px;border-top:1px solid var(--line)}
 def render(template: str, title: str, **values: Any) -> str:
     """The page of a Jinja template that fills the blocks `head` and `body` of "frame".
 
-    Every value is escaped. Filters: `percent` (0.123 -> 12.3 %), `number` (three decimals); both write - for None.
+    Every value is escaped, and shown as by `printable`. Filters: `percent` (0.123 -> 12.3 %), `number` (three
+    decimals); both write - for None.
     jinja2.UndefinedError for a value that the template asks for in vain.
     """
     environment = Environment(
         loader=DictLoader({"frame": _FRAME, "page": template}),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "number": number}
-    # A lone surrogate, in the key of a file whose name is no UTF-8, would stop the writing of the page.
-    return environment.get_template("page").render(title=title, **values).encode("utf-8", "replace").decode()
+    return environment.get_template("page").render(title=title, **values)
+
+
+def _shown(value: Any) -> Any:
+    """Texts of values without characters that deceive; what the template itself has made is left as it is."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def percent(value: float | None) -> str:

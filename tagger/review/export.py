@@ -2,14 +2,17 @@
 
 Both hold FIELDS, one item a row, the riskiest first. queue.csv is UTF-8 by RFC 4180 (commas, CRLF, doubled quotes);
 null is an empty cell; top3 reads "White 0.75; Cream 0.25"; reasons are joined by ";", their sentences by a space. A
-text cell that a spreadsheet could take for a formula (it begins with = + - @, tab, CR or LF) gets a leading apostrophe,
-against formula injection (OWASP); numbers do not, and queue.jsonl holds every text as it is.
+text cell that a spreadsheet could take for a formula gets a leading apostrophe, against formula injection (OWASP): one
+that begins with tab, CR or LF, or, after any blanks and control characters, with = + - @ or their full-width forms. So
+does one that begins with an apostrophe, so that taking one off again gives every text back; numbers get none, and
+queue.jsonl holds every text as it is.
 """
 
 import csv
 import datetime
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +28,7 @@ FIELDS = (
 )  # fmt: skip
 """Columns of `tags` in the order of the files; beside them `image_uri`, the photo's address, and `reasons_in_words`."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = re.compile("['\t\r\n]|[\\s\x00-\x1f\ufeff]*[=+\\-@＝＋－＠]")
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def export(
 def jsonl_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
     """One JSON object a line, UTF-8; dates by ISO 8601."""
     lines = [json.dumps(item, ensure_ascii=False, allow_nan=False, default=_iso) + "\n" for item in items]
-    return "".join(lines).encode()
+    return _encoded("".join(lines))
 
 
 def csv_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
@@ -86,7 +89,7 @@ def csv_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
     writer = csv.writer(text)
     writer.writerow(FIELDS)
     writer.writerows([_cell(field, item[field]) for field in FIELDS] for item in items)
-    return text.getvalue().encode()
+    return _encoded(text.getvalue())
 
 
 def _items(rows: Sequence[dict[str, Any]], images: Root, models: Root, bundles: Sequence[Root]) -> list[dict[str, Any]]:
@@ -118,7 +121,12 @@ def _short(value: Any) -> Any:
 def _cell(field: str, value: Any) -> Any:
     if isinstance(value, list):
         value = _JOINED[field](value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; a lone surrogate, which has none, as JSON writes it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _top3(labels: Sequence[Mapping[str, Any]]) -> str:

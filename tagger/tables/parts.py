@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tagger.errors import BadInput
 from tagger.storage import Root
 from tagger.tables.schema import PARTITION
 
@@ -20,15 +21,26 @@ ROW_GROUP_ROWS = 32_768
 """Rows of `tags` take some 350 bytes compressed, so a row group is about 12 MB."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]+")
+_PATH = re.compile(rf"{PARTITION}=\d{{4}}-\d\d-\d\d/part-{_RUN_ID.pattern}-\d+-[0-9a-f]{{16}}\.parquet")
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One written table file. `path` is relative to the table's folder."""
+    """One written table file. `path` is relative to the table's folder.
+
+    BadInput for any other path: Delta Lake would take an absolute one, of another bucket too, into the table.
+    """
 
     path: str
     size_bytes: int
     rows: int
+
+    def __post_init__(self) -> None:
+        if not _PATH.fullmatch(self.path):
+            raise BadInput(
+                f"'{self.path}' is no table file of ours ({PARTITION}=YYYY-MM-DD/part-RUN-N-DIGEST.parquet). The run's "
+                "commit.json is damaged or forged: look at who can write to work/, remove the run's folder, run again."
+            )
 
     @property
     def partition(self) -> str:

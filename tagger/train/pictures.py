@@ -48,7 +48,7 @@ def believed_masks(pixels: Pixels) -> npt.NDArray[np.bool_]:
 
 def _npy(array: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, array)
+    np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -107,7 +107,7 @@ class Pictures:
 def _open_shard(root: Root, name: str) -> Pixels:
     key = f"{name}.npy"
     if isinstance(root, LocalRoot):
-        return np.asarray(np.load(Path(root.uri, key), mmap_mode="r"))
+        return np.asarray(np.load(Path(root.uri, key), mmap_mode="r", allow_pickle=False))
     # pyarrow's reader waits out an outage of half a minute: a lost worker costs more.
     filesystem, base = root.arrow()
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
@@ -115,4 +115,4 @@ def _open_shard(root: Root, name: str) -> Pixels:
             shutil.copyfileobj(stored, file)
         file.flush()
         # The map keeps the data reachable after the name is gone, so nothing is left behind.
-        return np.asarray(np.load(file.name, mmap_mode="r"))
+        return np.asarray(np.load(file.name, mmap_mode="r", allow_pickle=False))

@@ -31,6 +31,7 @@ ALLOWED = {
     # 0, 1
     "": Allowed({"tag.predict"}, set()),
     "errors": Allowed(set(), set()),
+    "printable": Allowed(set(), set()),
     "config": Allowed(set(), {"pydantic"}),
     "config_file": Allowed({"config", "errors"}, {"omegaconf", "pydantic", "yaml"}),
     "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow"}),
@@ -71,14 +72,14 @@ ALLOWED = {
     # 5
     "cluster": Allowed(BASE, {"ray"}),
     "report": Allowed(IO, {*TABLES, "matplotlib"}),
-    "report.page": Allowed(IO, {"jinja2"}),
+    "report.page": Allowed({*IO, "printable"}, {"jinja2", "markupsafe"}),
     "report.thumbnails": Allowed(IO, {"PIL"}),
     "report.photos": Allowed(IO, {*TABLES, "PIL"}),
     "report.reference": Allowed({*BASE, "cli", "entry"}, {"pydantic", "typer"}),
-    "entry": Allowed({"errors"}, {"typer"}),
+    "entry": Allowed({"errors", "printable"}, {"typer"}),
     "arguments": Allowed({*BASE, "config_file", "entry", "storage"}, {"typer"}),
     "runs": Allowed({*BASE, "arguments", "cluster", "entry", "show", "storage", "tables", "tag"}, {"typer"}),
-    "show": Allowed({"errors"}, {"pandas", "pyarrow", "rich"}),
+    "show": Allowed({"errors", "printable"}, {"pyarrow", "rich"}),
     "demo": Allowed({*IO, "train", "tag", "evaluation"}, {*TABLES, "cv2"}),
     "evaluate": Allowed({*BASE, "storage", "evaluation", "report"}, set()),
     "cli": Allowed(

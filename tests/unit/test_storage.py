@@ -1,6 +1,7 @@
 """Roots on a local disk: order of the listing, whole writes, one winner, reasons why a photo did not come."""
 
 import errno
+import io
 import os
 import pickle
 import threading
@@ -242,6 +243,40 @@ def test_a_key_outside_the_root_is_refused(root, action, key):
 def test_a_place_that_is_no_root_is_refused(uri, told):
     with pytest.raises(BadInput, match=told):
         open_root(uri)
+
+
+@pytest.mark.parametrize("uri", ["/shop", "s3://bucket/shop"])
+@pytest.mark.parametrize("parts", [("..",), ("models", "../../other"), ("models", "a/../..", "b"), ("/..",)])
+def test_a_child_outside_the_root_is_refused(uri, parts):
+    with pytest.raises(BadInput, match="leads outside"):
+        open_root(uri).child(*parts)
+
+
+@pytest.mark.parametrize("part", ["/etc/passwd", "s3://other/x", "a..b", "..a"])
+def test_a_child_stays_below_its_root(part):
+    for uri in ("/shop", "s3://bucket/shop"):
+        assert open_root(uri).child(part).uri.startswith(f"{uri}/")
+
+
+@pytest.mark.parametrize("key", ["s3://other/photo.jpg", "file:///etc/passwd", "~/x", "a%2F..%2F..%2Fb"])
+def test_a_key_that_looks_like_another_place_is_a_key(root, key):
+    with pytest.raises(FileNotFoundError):
+        root.read_bytes(key)
+
+
+def test_a_key_of_another_bucket_is_asked_for_in_ones_own(monkeypatch):
+    asked = []
+
+    class Client:
+        def get_object(self, **where):
+            asked.append((where["Bucket"], where["Key"]))
+            return {"Body": io.BytesIO(b"")}
+
+    monkeypatch.setattr("tagger.storage.s3_client", Client)
+    keys = ["s3://other/x", "/x", "../../x", "other/../x"]
+    for key in keys:
+        open_root("s3://bucket/shop").read_bytes(key)
+    assert asked == [("bucket", f"shop/{key}") for key in keys]
 
 
 def test_a_relative_folder_and_a_home_folder_are_made_absolute(tmp_path, monkeypatch):

@@ -1,6 +1,10 @@
 """A bundle on disk: round trip, damage, where it is looked for, which version serves."""
 
+import hashlib
+import io
 import json
+import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +165,77 @@ def test_a_network_that_holds_code_is_not_run():
     network = keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs))
     with pytest.raises(BundleError, match="cannot be loaded"):
         bundle.network_from_bytes(network_bytes(network))
+
+
+def zipped(**files):
+    """A .keras file of these members."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name.replace("_", "."), text)
+    return buffer.getvalue()
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_whole_bundle_that_holds_code_is_not_run_though_its_digests_fit(saved):
+    inputs = keras.Input((128, 128, 3), dtype="uint8")
+    data = network_bytes(keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)))
+    saved.write_bytes("type.keras", data)
+    digests = read_info(saved).digests
+    edit(saved, digests=dict(digests) | {"type.keras": hashlib.sha256(data).hexdigest()})
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        load_network(saved, read_info(saved), "type")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        zipped(),
+        zipped(metadata_json="{}"),
+        zipped(metadata_json="{}", config_json="null"),
+        zipped(metadata_json="{}", config_json="[1]"),
+        zipped(
+            metadata_json="{}",
+            config_json='{"module": "os", "class_name": "system", "config": {"command": "true"}, '
+            '"registered_name": null}',
+        ),
+    ],
+)
+def test_what_is_no_network_is_refused(data):
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        bundle.network_from_bytes(data)
+
+
+def test_a_pickle_in_the_place_of_a_network_is_not_unpickled(tmp_path):
+    made = tmp_path / "made"
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        bundle.network_from_bytes(pickle.dumps(Touch(made)))
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("name", ["../../labels/labels.csv", "/etc/passwd", "a/b", "..", ".hidden", ""])
+def test_a_bundle_that_names_files_of_other_folders_is_refused(saved, name):
+    edit(saved, digests={name: "0" * 64})
+    with pytest.raises(BundleError, match="no file of its folder"):
+        read_info(saved)
+
+
+@pytest.mark.parametrize("version", ["..", "../../other", "1/../.."])
+def test_a_choice_of_version_outside_the_folder_is_refused(places, version):
+    places[0].mkdir()
+    (places[0] / "production.json").write_text(json.dumps({"version": version}))
+    with pytest.raises(BadInput, match="leads outside"):
+        find_bundle("shop", "")
 
 
 def described(folder):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tagger.report.charts import confusion_chart, reliability_chart, risk_coverage_chart
 from tagger.report.evaluation_page import evaluation_page
+from tagger.report.page import render
 from tagger.report.suspects_page import suspects_page
 from tagger.report.thumbnails import thumbnails
 from tagger.storage import open_root
@@ -50,6 +51,36 @@ def test_names_and_keys_are_escaped(name, request):
     text = request.getfixturevalue(name)
     assert "<script" not in text and "&lt;script&gt;" in text
     assert "<b>&#39;.png" not in text and "&amp; &#34;&lt;b&gt;&#39;.png" in text
+
+
+ODD_KEYS = {
+    "a\nb": "a\\nb",
+    "gpj.\u202eexe": "gpj.\\u202eexe",
+    "a\0b": "a\\x00b",
+    "a%2Fb": "a%2Fb",
+    "b\udcff": "b\\udcff",
+    "javascript:alert(1)": "javascript:alert(1)",
+    '" onerror="alert(1)': "&#34; onerror=&#34;alert(1)",
+    "{{ 7 * 7 }}": "{{ 7 * 7 }}",
+    "<!--": "&lt;!--",
+    "k" * 1024: "k" * 1024,
+}
+
+
+def test_a_page_shows_which_key_it_is_whatever_the_key_holds(tmp_path):
+    keys = [*ODD_KEYS, *(f"{n}.png" for n in range(20))]
+    report, nothing = small_report(keys).to_dict(), open_root(str(tmp_path))
+    for text in (evaluation_page(report, nothing), suspects_page(report, nothing)):
+        text.encode()
+        shown = re.findall(r'<(?:span|div) class="faint">([^<]*)</', text)
+        assert set(shown) & set(ODD_KEYS.values()) and not set(shown) & (ODD_KEYS.keys() - set(ODD_KEYS.values()))
+        assert not set("\0\u202e") & set(text)
+
+
+def test_a_page_shows_every_odd_key():
+    body = "{% for key in keys %}<i>{{ key }}</i>{% endfor %}"
+    page = render("{% extends 'frame' %}{% block body %}" + body + "{% endblock %}", "t", keys=list(ODD_KEYS))
+    assert re.findall("<i>(.*?)</i>", page) == list(ODD_KEYS.values())
 
 
 def test_a_phone_gets_its_own_width(page):

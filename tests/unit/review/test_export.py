@@ -3,6 +3,8 @@ import io
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tagger.errors import BadInput
 from tagger.flags.reasons import Thresholds
@@ -69,12 +71,31 @@ def test_sentences_compare_with_the_thresholds_of_the_model_that_judged(root, tm
     assert told == ["-0.25, below 0.10.", "-0.25, below 0.20.", "-0.25, too low."]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\0=", "\ufeff=", "＝", "'", "'="])
 def test_no_text_cell_is_a_formula_to_a_spreadsheet(start):
     item = dict.fromkeys(FIELDS) | {"image_key": f"{start}1+1", "type_top3": [{"label": f"{start}x", "p": 1.0}]}
     (row,) = cells(csv_bytes([item]))
     assert row["image_key"] == f"'{start}1+1" and row["type_top3"] == f"'{start}x 1.00"
     assert json.loads(jsonl_bytes([item]))["image_key"] == f"{start}1+1"
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_taking_one_apostrophe_off_gives_every_key_back(key):
+    item = dict.fromkeys(FIELDS) | {"image_key": key}
+    told = cells(csv_bytes([item]))[0]["image_key"]
+    assert told.removeprefix("'") == key and not told.lstrip(" \t\r\n\0").startswith(("=", "+", "-", "@"))
+    assert json.loads(jsonl_bytes([item]))["image_key"] == key
+
+
+def test_a_negative_number_is_no_formula():
+    (row,) = cells(csv_bytes([dict.fromkeys(FIELDS) | {"focus": -0.25}]))
+    assert row["focus"] == "-0.25"
+
+
+def test_a_key_that_is_no_utf8_stops_no_export():
+    item = dict.fromkeys(FIELDS) | {"image_key": "b\udcff"}
+    assert json.loads(jsonl_bytes([item]))["image_key"] == "b\udcff"
+    assert cells(csv_bytes([item]))[0]["image_key"] == "b\\udcff"
 
 
 def test_csv_is_rfc_4180():

@@ -4,8 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tagger.errors import BadInput
 from tagger.storage import open_root
-from tagger.tables.parts import ROW_GROUP_ROWS, PartWriter
+from tagger.tables.parts import ROW_GROUP_ROWS, DataFile, PartWriter
 from tagger.tables.schema import REJECTS
 from tests.tables_rows import DAY, reject
 
@@ -54,3 +55,23 @@ def test_the_date_stands_in_the_folder_and_not_in_the_file(tmp_path):
 def test_a_run_id_that_cannot_name_a_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="'2026/11'"):
         PartWriter(open_root(str(tmp_path)), REJECTS, "2026/11", DAY)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../rejects/{}",
+        "/etc/{}",
+        "s3://other/tables/{}",
+        "file:///etc/{}",
+        "date=2026-11-22/../../{}",
+        "date=2026-11-22/x.parquet",
+        "date=2026-11-22/%2e%2e/{}",
+        "{}\n",
+    ],
+)
+def test_a_file_that_is_not_of_this_table_is_refused(path):
+    name = "part-r1-0-0123456789abcdef.parquet"
+    assert DataFile(f"date=2026-11-22/{name}", 1, 1).partition == "2026-11-22"
+    with pytest.raises(BadInput, match="is no table file of ours"):
+        DataFile(path.format(name), 1, 1)

@@ -1,5 +1,6 @@
 """Checkpoints: to the bit there and back, and never trusted where a byte has changed."""
 
+import io
 import json
 import logging
 
@@ -11,6 +12,7 @@ from tagger.train.checkpoint import (
     newest_state,
     pack_weights,
     read_state,
+    unpack,
     unpack_weights,
     weights_digest,
     write_state,
@@ -85,3 +87,10 @@ def test_the_digest_sees_every_bit():
     weights = [np.ones(3, np.float32), np.zeros(2, np.float32)]
     changed = [weights[0], np.array([0, -0.0], np.float32)]
     assert weights_digest(weights) == weights_digest([w.copy() for w in weights]) != weights_digest(changed)
+
+
+def test_a_pickle_among_the_arrays_is_not_unpickled(folder):
+    buffer = io.BytesIO()
+    np.savez(buffer, weights=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        unpack(buffer.getvalue())
