@@ -4,6 +4,7 @@ DuckDB reads through pyarrow datasets of the Delta tables, so it needs no extens
 the columns and row groups that a query asks for. After the views are made it can reach neither files nor network.
 """
 
+import datetime
 import tempfile
 import uuid
 from collections.abc import Mapping
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root
-from tagger.tables.schema import COMMITTED
+from tagger.tables.parts import ROW_GROUP_ROWS
+from tagger.tables.schema import COMMITTED, PARTITION
 from tagger.tables.store import Tables
 
 VIEWS = f"""
@@ -63,6 +66,28 @@ def connect(root: Root, memory_mb: int | None = None) -> duckdb.DuckDBPyConnecti
     connection.execute(VIEWS)
     _lock(connection)
     return connection
+
+
+def stream_keys(connection: duckdb.DuckDBPyConnection, root: Root, date: datetime.date) -> None:
+    """Register `tags_keys` and `rejects_keys`: run_id and image_key of a date's rows, committed or not.
+
+    They are streams: one statement may read them, once. Unlike the views they read ahead one batch only, so that a
+    consumer slower than the files does not fill the memory.
+    """
+    for name in ("tags", "rejects"):
+        scanner = (
+            Tables(root)
+            .dataset(name)
+            .scanner(
+                columns=["run_id", "image_key"],
+                filter=pc.field(PARTITION) == date,
+                batch_size=ROW_GROUP_ROWS,
+                batch_readahead=1,
+                fragment_readahead=1,
+                use_threads=False,
+            )
+        )
+        connection.register(f"{name}_keys", scanner.to_reader())
 
 
 def run_query(root: Root, sql: str) -> pa.Table:

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 
 from tagger.storage import Root, outages_told
 from tagger.tables.log import LoggedFile, TableLog
-from tagger.tables.query import ask, connect
+from tagger.tables.query import ask, connect, stream_keys
 from tagger.tables.schema import PARTITION
 
 _PART = re.compile(r"part-(?P<run_id>.+)-\d+-(?P<digest>[0-9a-f]{16})\.parquet")
 _PIECE_BYTES = 8 * 2**20
-_MEMORY_MB = 256
+_MEMORY_MB = 128
 _NO_ROWS = {"tagged": 0, "rejected": 0}
 
 _RECORDS = """
@@ -46,8 +46,8 @@ SELECT run_id, count(*) AS doubled, count(*) FILTER (tagged > 0 AND rejected > 0
        min(image_key, 3) AS first
 FROM (
     SELECT run_id, image_key, sum(tagged) AS tagged, sum(rejected) AS rejected FROM (
-        SELECT run_id, image_key, 1 AS tagged, 0 AS rejected FROM tags_log WHERE date = $date
-        UNION ALL SELECT run_id, image_key, 0, 1 FROM rejects_log WHERE date = $date)
+        SELECT run_id, image_key, 1 AS tagged, 0 AS rejected FROM tags_keys
+        UNION ALL SELECT run_id, image_key, 0, 1 FROM rejects_keys)
     GROUP BY run_id, image_key HAVING count(*) > 1)
 GROUP BY run_id
 """
@@ -94,7 +94,9 @@ class Proof:
 
     def _runs(self, date: datetime.date) -> Iterator[Finding]:
         """The ledgers of a date's runs: records against rows, rows against views."""
-        records, rows, doubled = (self._by_run(sql, date) for sql in (_RECORDS, _ROWS, _DOUBLED))
+        stream_keys(self._connection, self._root, date)
+        records, rows = self._by_run(_RECORDS, date=date), self._by_run(_ROWS, date=date)
+        doubled = self._by_run(_DOUBLED)
         for run_id, record in records.items():
             yield from _verify_ledger(run_id, record, rows.get(run_id, _NO_ROWS))
             yield _verify_keys(run_id, doubled.get(run_id))
@@ -110,17 +112,17 @@ class Proof:
 
     def _views(self, date: datetime.date, committed: list[dict[str, int]]) -> Finding:
         """The views show the rows of the date's committed runs and no others."""
-        [seen] = self._ask(_SEEN, date)
+        [seen] = self._ask(_SEEN, date=date)
         due = {kind: sum(of_run[kind] for of_run in committed) for kind in seen}
         text = f"tags shows {seen['tagged']} rows, rejects {seen['rejected']}"
         wanted = f"; the committed runs have {due['tagged']} and {due['rejected']}"
         return Finding("views", "ok", text) if seen == due else Finding("views", "wrong", text + wanted)
 
-    def _by_run(self, sql: str, date: datetime.date) -> dict[str, dict[str, Any]]:
-        return {row["run_id"]: row for row in self._ask(sql, date)}
+    def _by_run(self, sql: str, **values: datetime.date) -> dict[str, dict[str, Any]]:
+        return {row["run_id"]: row for row in self._ask(sql, **values)}
 
-    def _ask(self, sql: str, date: datetime.date) -> list[dict[str, Any]]:
-        return list(ask(self._connection, self._root, sql, {"date": date}).to_pylist())
+    def _ask(self, sql: str, **values: datetime.date) -> list[dict[str, Any]]:
+        return list(ask(self._connection, self._root, sql, values).to_pylist())
 
 
 def _verify_ledger(run_id: str, record: dict[str, Any], rows: dict[str, int]) -> Iterator[Finding]:
