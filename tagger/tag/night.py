@@ -7,7 +7,7 @@ kept, a commit that began is finished from its own plan, and readers see all of 
 import datetime
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,13 @@ from tagger.config import Config
 from tagger.errors import GateRefused
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
+from tagger.stop import resumable, uninterrupted
 from tagger.storage import Root, open_root
 from tagger.tables.record import RunRecord
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
+from tagger.tag import metrics
+from tagger.tag.bottleneck import bottleneck, busy_s
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.infer import TaggerLike
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
@@ -42,6 +45,8 @@ from tagger.tag.stage import RunStamp
 from tagger.tag.summary import RunSummary, told_by
 
 _LOG = logging.getLogger(__name__)
+
+_GO_ON = "Nothing staged is lost: start the same command again, and the run goes on from there."
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     root, images = open_root(config.root), open_root(config.images_uri)
     night = Night(config, root, images, Tables(root), serving or find_serving(config))
     date = config.date or night.date_to_resume() or datetime.datetime.now(datetime.UTC).date()
-    with DateLock(root, date, config.tag.lock_wait_s) as lock:
+    lock = DateLock(root, date, config.tag.lock_wait_s)
+    with resumable(_GO_ON, lock.release), lock:
         return night.run(date, lock, started)
 
 
@@ -187,16 +193,23 @@ class Night:
         units = [unit for unit in manifest.units() if unit.name not in done]
         if done:
             _LOG.info("%d of %d units are staged already", len(done), len(done) + len(units))
-        worked = Worked()
-        if units:
-            layout = lay_out(self.config.tag, cluster_capacity())
-            _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
-            try:
+        worked = Worked(manifest.new, staged_before=manifest.new - sum(unit.count for unit in units))
+        if not units:
+            return worked, state
+        layout = lay_out(self.config.tag, cluster_capacity())
+        _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
+
+        def kept() -> RunState:
+            now = state.worked(worked.seconds, busy_s(worked.seconds, layout), worked.max_logit_residual)
+            save_state(self.root, now)
+            return now
+
+        try:
+            with resumable(_GO_ON, kept):
                 tag_units(units, self.job(state), layout, self.serving.load, worked)
-            finally:
-                state = state.worked(worked.seconds, worked.max_logit_residual)
-                save_state(self.root, state)
-        return worked, state
+        finally:
+            after = kept()
+        return worked, after
 
     def job(self, state: RunState) -> TagJob:
         """What the operators need to know."""
@@ -243,10 +256,12 @@ class Night:
             flagged=ledger.flagged,
             vanished=manifest.counts.vanished,
             seconds_per_stage=state.seconds,
-            bottleneck=bottleneck(state.seconds),
+            bottleneck=bottleneck(state.busy_s),
             max_logit_residual=state.max_logit_residual,
         )
-        self.tables.commit_run(record, files.tags, files.rejects)
+        with uninterrupted():
+            self.tables.commit_run(record, files.tags, files.rejects)
+        metrics.gauge("last_commit_timestamp_seconds", time.time())
         return record
 
     def _nothing_new(
@@ -267,11 +282,6 @@ class Night:
             wall_s=wall_s,
             finished_earlier=finished,
         )
-
-
-def bottleneck(seconds: Mapping[str, float]) -> str | None:
-    """The stage on which most process time went."""
-    return max(seconds, key=lambda stage: seconds[stage]) if seconds else None
 
 
 def _told(layout: Layout) -> str:
