@@ -11,6 +11,7 @@ python -m benchmarks.ablations --root ROOT --data FOLDER [--rows NAME ...] [--se
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -63,7 +64,8 @@ def trained(root: Path, row: str, seed: int) -> bool:
     resume = [f"train.resume={started.read_text()}"] if started.exists() else []
     command = [sys.executable, "-c", "from tagger.cli import main; main()", "train", *settings, *resume]
     print(f"{version(row, seed)}: {'going on' if resume else 'starting'}", file=sys.stderr, flush=True)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    text = os.environ | {"TAGGER_LOG_FORMAT": "text"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=text) as process:
         for line in process.stderr or ():
             words = line.split()
             if "training run train-" in line:

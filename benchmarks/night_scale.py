@@ -35,6 +35,7 @@ from tagger.tag.ledger import check_ledger, staged_rows
 from tagger.tag.manifest import Manifest, Shard, Stand, complete, save_range, save_ranges, write_shard
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
+from tagger.tag.progress import Worked
 from tagger.tag.runs import RunIdentity
 
 DAY = datetime.date(2026, 11, 22)
@@ -140,7 +141,7 @@ def planned(root: Root, count: int, say: Callable[[str], None]) -> dict[str, flo
     job = PlanJob(root, "r2", listing, IDENTITY, TagConfig())  # type: ignore[arg-type]
     save_ranges(root, "r2", ranges)
     started, first = time.monotonic(), 0.0
-    with Planning(job, ranges, parallel=2, patience_s=0.0) as planning:
+    with Planning(job, ranges, parallel=2, worked=Worked(), patience_s=0.0) as planning:
         for _ in planning.waves(most=10**9):
             first = first or time.monotonic() - started
     manifest = complete(root, "r2", 256, is_full=True)

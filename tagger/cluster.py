@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,12 +63,31 @@ def _start(config: RayConfig, address: str | None) -> None:
         "logging_level": logging.WARNING,
         "runtime_env": {"worker_process_setup_hook": "tagger.cluster.quiet_worker"},
     }
-    try:
+    with _own_handler(), _told(address):
         if address:
             ray.init(address=address, **shared)
         else:
             store = config.object_store_mb * 2**20
             # "local": an embedded Ray of our own, even where another one runs on this machine.
             ray.init("local", num_cpus=config.num_cpus, object_store_memory=store, include_dashboard=False, **shared)
+
+
+@contextlib.contextmanager
+def _told(address: str | None) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # Ray raises a bare Exception where a node was too slow to start
         raise ClusterUnavailable(f"Ray at {address or 'this machine'} did not start or answer: {error}") from error
+
+
+@contextlib.contextmanager
+def _own_handler() -> Iterator[None]:
+    """Keep this process's handler of SIGTERM: Ray puts one of its own in its place, which exits with 15, not 143."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as stopped:
+        raise SystemExit(128 + signal.SIGTERM if stopped.code == signal.SIGTERM else stopped.code) from stopped
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)

@@ -11,8 +11,13 @@ from typing import Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from tagger import logs, stop
 from tagger.errors import TaggerError
-from tagger.printable import printable
+from tagger.printable import printable_lines
+
+logger = logging.getLogger(__name__)
+# Where logging could not start, Python would print the bare message beside the sentence.
+logger.addHandler(logging.NullHandler())
 
 EXIT_WORDS = {
     0: "done",
@@ -26,6 +31,8 @@ EXIT_WORDS = {
 }
 """What each exit code means; jobs print it, since `ray job submit` turns every failure into 1."""
 
+_HOW_TO_GO_ON = "Start the same command again; a training goes on with --resume last."
+
 
 class _State:
     """Whether tracebacks are wanted; set by the command being run."""
@@ -37,59 +44,61 @@ def start_logging(verbose: bool) -> None:
     """Logs of this package to standard error; `verbose` adds debug logs, and tracebacks to errors."""
     _State.verbose = verbose
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    level = logging.DEBUG if verbose else logging.INFO
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("tagger").setLevel(level)
+    logs.start(logging.DEBUG if verbose else logging.INFO, told_elsewhere=__name__)
 
 
 def run(command: Callable[[], Any]) -> int:
     """The exit code of a command; its error, if any, told in one sentence."""
     try:
+        start_logging(False)
         result = command()
-    except typer.Exit as stop:
-        return stop.exit_code
+    except typer.Exit as ended:
+        return ended.exit_code
     except TaggerError as error:
         return _told(error, error.exit_code, str(error))
-    except typer.Abort:
-        return _told(None, 130, EXIT_WORDS[130])
-    except KeyboardInterrupt:
-        return _told(None, 130, EXIT_WORDS[130])
-    except SystemExit as stop:
-        return int(stop.code or 0)
+    except (typer.Abort, KeyboardInterrupt):
+        return _stopped(130)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+        return _stopped(code) if code in (130, 143) else code
     except TyperException as error:
         return _told(error, 2, error.format_message())
     return result if isinstance(result, int) else 0
 
 
-class _Formatter(logging.Formatter):
-    """A message may quote a key: it must neither forge a line of the log nor command the terminal."""
+def finish(command: Callable[[], Any], told: bool = False) -> NoReturn:
+    """Run a command and exit with its code; told: the code in words too, for `ray job submit` hides it."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return _lines(super().formatMessage(record), "\n  ")
+    def last_words(code: int, advice: str) -> None:
+        _stopped(code, advice or _HOW_TO_GO_ON)
+        if told:
+            _tell_code(code)
+        logging.shutdown()
+
+    stop.watch(last_words)
+    try:
+        code = run(command)
+    except Exception:
+        code = 1
+        logger.exception(EXIT_WORDS[code], extra={"fields": {"exit_code": code}})
+        traceback.print_exc()
+    if told:
+        _tell_code(code)
+    sys.exit(code)
 
 
-def _lines(text: str, between: str = "\n") -> str:
-    """Lines of our own sentences stay lines, the later ones as they are joined; what they hold is made printable."""
-    return between.join(map(printable, text.split("\n")))
+def _stopped(code: int, advice: str = _HOW_TO_GO_ON) -> int:
+    return _told(None, code, f"stopped by {signal.Signals(code - 128).name}. {advice}")
+
+
+def _tell_code(code: int) -> None:
+    _told(None, code, f"exit code {code}: {EXIT_WORDS.get(code, 'unexpected error')}")
 
 
 def _told(error: BaseException | None, code: int, sentence: str) -> int:
+    """The sentence as people and scripts know it, in every format; where logs are JSON, a line for machines before."""
+    logger.log(logging.ERROR if code else logging.INFO, "%s", sentence, extra={"fields": {"exit_code": code}})
     if error is not None and _State.verbose:
         traceback.print_exception(error)
-    print(f"tagger: {_lines(sentence)}", file=sys.stderr)
+    print(f"tagger: {printable_lines(sentence)}", file=sys.stderr, flush=True)
     return code
-
-
-def _terminated(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
-def finish(command: Callable[[], Any], told: bool = False) -> NoReturn:
-    """Run a command and exit with its code; told: the code in words too, for `ray job submit` hides it."""
-    signal.signal(signal.SIGTERM, _terminated)
-    code = run(command)
-    if told:
-        print(f"tagger: exit code {code}: {EXIT_WORDS.get(code, 'unexpected error')}", file=sys.stderr)
-    sys.exit(code)

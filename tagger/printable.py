@@ -16,3 +16,8 @@ _DECEPTIVE = re.compile(
 def printable(text: str) -> str:
     r"""The text on one line, deceptive characters as Python writes them: a line feed as \n, U+202E as \u202e."""
     return _DECEPTIVE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def printable_lines(text: str, between: str = "\n") -> str:
+    """Lines of our own sentences stay lines, the later ones as they are joined; what they hold is made printable."""
+    return between.join(map(printable, text.split("\n")))

@@ -68,7 +68,7 @@ class DateLock:
         self._renew_s = renew_s
         self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time())
         self._number = 0
-        self._is_lost = False
+        self._is_ours = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{date}", daemon=True)
 
@@ -81,21 +81,27 @@ class DateLock:
                     f"{time.time() - holder.renewed_at:.0f} s ago. Wait for it, or raise tag.lock_wait_s."
                 )
             time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
+        self._is_ours = True
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the date back, if it is held; from any thread, and once or more."""
         self._stop.set()
-        self._thread.join()
-        if not self._is_lost:
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._is_ours:
             with contextlib.suppress(StorageUnavailable):  # it expires by itself
                 self._write(replace(self._lease, released=True))
 
     def check(self) -> None:
         """DateLocked where the lease was lost meanwhile: another run may hold the date by now."""
-        if self._is_lost or time.time() - self._lease.renewed_at > LEASE_S:
+        if not self._is_ours or time.time() - self._lease.renewed_at > LEASE_S:
             raise DateLocked(
                 f"The lease on {self._date} was lost: storage took no renewal for {LEASE_S:.0f} s, or another run "
                 "took it over. Nothing of this run was lost; start the command again to resume it."
@@ -116,7 +122,7 @@ class DateLock:
         while not self._stop.wait(self._renew_s):
             try:
                 if max(self._numbers(), default=0) != self._number:
-                    self._is_lost = True
+                    self._is_ours = False
                     return
                 self._write(replace(self._lease, renewed_at=time.time()))
             except StorageUnavailable as error:

@@ -9,7 +9,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +22,13 @@ from tagger.config import Config
 from tagger.errors import GateRefused
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
+from tagger.stop import resumable, uninterrupted
 from tagger.storage import Root, open_root
 from tagger.tables.record import RunRecord
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
+from tagger.tag import metrics
+from tagger.tag.bottleneck import bottleneck, busy_s
 from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.infer import TaggerLike
@@ -37,7 +40,7 @@ from tagger.tag.pipeline import LoadTagger, TagJob, cluster_capacity, tag_units
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
 from tagger.tag.preflight import Layout, lay_out
-from tagger.tag.progress import Worked
+from tagger.tag.progress import Progress, Worked
 from tagger.tag.runs import (
     RunIdentity,
     RunState,
@@ -60,6 +63,7 @@ RANGES_PER_TASK = 4
 
 _ASKED = {"prefix", "since", "limit", "retag", "retry_rejects", "inventory"}
 """The settings that say which photos are new."""
+_GO_ON = "Nothing staged is lost: start the same command again, and the run goes on from there."
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     root, images = open_root(config.root), open_root(config.images_uri)
     night = Night(config, root, images, Tables(root), serving or find_serving(config))
     date = config.date or night.date_to_resume() or datetime.datetime.now(datetime.UTC).date()
-    with DateLock(root, date, config.tag.lock_wait_s) as lock:
+    lock = DateLock(root, date, config.tag.lock_wait_s)
+    with resumable(_GO_ON, lock.release), lock:
         return night.run(date, lock, started)
 
 
@@ -214,28 +219,35 @@ class Night:
         if done:
             _LOG.info("%d units are staged already", len(done))
         worked, layout = Worked(), lay_out(self.config.tag, cluster_capacity())
-        try:
-            for wave in self.waves(state):
-                units = [unit for unit in wave if unit.name not in done]
-                if units:
-                    _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
-                    tag_units(units, self.job(state), layout, self.serving.load, worked)
-        finally:
-            state = state.worked(worked.seconds, worked.max_logit_residual)
-            save_state(self.root, state)
-        return worked, state
 
-    def waves(self, state: RunState) -> Iterator[list[WorkUnit]]:
+        def kept() -> RunState:
+            now = state.worked(worked.seconds, busy_s(worked.seconds, layout), worked.max_logit_residual)
+            save_state(self.root, now)
+            return now
+
+        try:
+            with resumable(_GO_ON, kept), Progress(state.run_id, worked).told():
+                for wave in self.waves(state, worked):
+                    units = [unit for unit in wave if unit.name not in done]
+                    worked.staged_before += sum(unit.count for unit in wave if unit.name in done)
+                    if units:
+                        _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
+                        tag_units(units, self.job(state), layout, self.serving.load, worked)
+        finally:
+            after = kept()
+        return worked, after
+
+    def waves(self, state: RunState, worked: Worked) -> Iterator[list[WorkUnit]]:
         """The run's units: those of its manifest, or, where that is not complete, as they are found."""
         most = WAVE_UNITS * self.config.tag.actors
         manifest = load_manifest(self.root, state.run_id)
         if manifest is not None:
-            units = manifest.units()
+            worked.planned, worked.is_planned, units = manifest.new, True, manifest.units()
             while wave := list(itertools.islice(units, most)):
                 yield wave
             return
         job = self.plan_job(state.run_id, state.identity)
-        with Planning(job, self.ranges(job), job.tag.list_tasks) as planning:
+        with Planning(job, self.ranges(job), job.tag.list_tasks, worked) as planning:
             yield from planning.waves(most)
 
     def plan_job(self, run_id: str, identity: RunIdentity) -> PlanJob:
@@ -337,11 +349,13 @@ class Night:
             flagged=ledger.flagged,
             vanished=manifest.counts.vanished,
             seconds_per_stage=state.seconds,
-            bottleneck=bottleneck(state.seconds),
+            bottleneck=bottleneck(state.busy_s),
             max_logit_residual=state.max_logit_residual,
             **findings.columns(),
         )
-        self.tables.commit_run(record, files.tags, files.rejects)
+        with uninterrupted():
+            self.tables.commit_run(record, files.tags, files.rejects)
+        metrics.gauge("last_commit_timestamp_seconds", time.time())
         return record
 
     def _nothing_new(
@@ -362,11 +376,6 @@ class Night:
             wall_s=wall_s,
             finished_earlier=finished,
         )
-
-
-def bottleneck(seconds: Mapping[str, float]) -> str | None:
-    """The stage on which most process time went."""
-    return max(seconds, key=lambda stage: seconds[stage]) if seconds else None
 
 
 def cut(job: PlanJob) -> list[KeyRange]:

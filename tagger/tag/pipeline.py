@@ -11,6 +11,7 @@ import pickle
 import re
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,11 +27,12 @@ from ray.util.annotations import RayDeprecationWarning
 
 from tagger.errors import ClusterUnavailable, TaggerError
 from tagger.storage import Root
+from tagger.tag import metrics
 from tagger.tag.fetch import FetchSettings, fetch_and_decode
 from tagger.tag.infer import Batch, TaggerLike, infer
 from tagger.tag.manifest import WorkUnit, read_photos
 from tagger.tag.preflight import FETCH_CPUS, STAGE_CPUS, Capacity, Layout
-from tagger.tag.progress import Progress, Worked
+from tagger.tag.progress import Worked
 from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, refusal_rows, stage_unit
 
 ACTOR_RESTARTS = 2
@@ -74,13 +76,13 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
     StorageUnavailable or another TaggerError as the operators raised it; ClusterUnavailable where workers keep dying or
     nothing moves.
     """
-    progress = Progress(sum(unit.count for unit in units), worked)
     try:
         for row in _dataset(units, job, layout, load_tagger).iter_rows():
             if row["failure"]:
                 raise pickle.loads(row["failure"])
             worked.add(row)
-            progress.tell()
+            metrics.gauge("run_photos", worked.planned, "planned")
+            metrics.gauge("run_photos", worked.done, "staged")
     except RayTaskError:
         raise  # a bug in an operator; its text holds the worker's trace
     except (RayError, ExecutionTimeoutError) as error:
@@ -88,7 +90,6 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
             f"The cluster could not finish: {_first_line(error)} {worked.tagged + worked.rejected} photos are staged; "
             "start the command again to go on from there. If workers die again, give them more memory."
         ) from error
-    progress.tell(is_last=True)
 
 
 def fetch_row(row: Row, job: TagJob) -> Row:
@@ -98,6 +99,7 @@ def fetch_row(row: Row, job: TagJob) -> Row:
         got = fetch_and_decode(read_photos(job.root, job.stamp.run_id, unit), job.fetch)
     except TaggerError as error:
         return _failure(unit.name, error)
+    metrics.count("downloaded_bytes", got.downloaded_bytes)
     pixels = b"".join(each.picture.pixels.tobytes() for each in got.decoded)
     tables = {"photos": _packed(photo_rows(got.decoded)), "refusals": _packed(refusal_rows(got.rejected))}
     return {"unit": unit.name, "failure": b"", "pixels": pixels, "seconds": json.dumps(got.seconds), **tables}
@@ -110,7 +112,7 @@ class TagRow:
         self._job = job
         self._failure: TaggerError | None = None
         try:
-            self._tagger = load_tagger(job.model_uri)
+            self._tagger = metrics.Timed(load_tagger(job.model_uri))
         except TaggerError as error:
             self._failure = error
 
@@ -142,8 +144,11 @@ def stage_row(row: Row, job: TagJob) -> Row:
     except TaggerError as error:
         return _outcome(row["unit"], pickle.dumps(error))
     seconds = json.loads(row["seconds"]) | {"stage": time.monotonic() - started}
+    reasons = Counter(refusals["reason"].to_pylist())
+    metrics.count_unit(photos, reasons, seconds)
     return _outcome(row["unit"], b"") | {
-        "tagged": len(photos), "rejected": len(refusals), "seconds": json.dumps(seconds), "residual": row["residual"]
+        "tagged": len(photos), "rejected_by_reason": json.dumps(reasons), "seconds": json.dumps(seconds),
+        "residual": row["residual"],
     }  # fmt: skip
 
 
@@ -187,7 +192,8 @@ def _failure(unit: str, error: TaggerError) -> Row:
 
 
 def _outcome(unit: str, failure: bytes) -> Row:
-    return {"unit": unit, "failure": failure, "tagged": 0, "rejected": 0, "seconds": "{}", "residual": math.nan}
+    nothing = {"tagged": 0, "rejected_by_reason": "{}", "seconds": "{}", "residual": math.nan}
+    return {"unit": unit, "failure": failure, **nothing}
 
 
 def _packed(table: pa.Table) -> bytes:

@@ -21,6 +21,7 @@ from tagger.catalog.listing import KeyRange
 from tagger.errors import ClusterUnavailable, TaggerError
 from tagger.tag.manifest import Shard, WorkUnit
 from tagger.tag.plan import PlanJob, plan_range
+from tagger.tag.progress import Worked
 
 PATIENCE_S = 10.0
 """A wave waits so long for more: starting one costs as long, since every actor loads its networks anew."""
@@ -28,16 +29,29 @@ _TASK_RETRIES = 3
 
 
 class Planning:
-    """Context manager: plans ranges in parallel, within the block. `waves` hands out what was found."""
+    """Context manager: plans ranges in parallel, within the block. `waves` hands out what was found.
 
-    def __init__(self, job: PlanJob, ranges: Sequence[KeyRange], parallel: int, patience_s: float = PATIENCE_S) -> None:
+    worked: told at once how many photos are planned, and when all are.
+    """
+
+    def __init__(
+        self,
+        job: PlanJob,
+        ranges: Sequence[KeyRange],
+        parallel: int,
+        worked: Worked,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._job = job
+        self._worked = worked
+        self._counting = threading.Lock()
         self._patience_s = patience_s
         self._todo: queue.SimpleQueue[tuple[int, KeyRange]] = queue.SimpleQueue()
         for numbered in enumerate(ranges):
             self._todo.put(numbered)
         self._found: queue.SimpleQueue[Shard | Exception | None] = queue.SimpleQueue()  # None: a thread is done
         self._threads = [threading.Thread(target=self._plan, daemon=True) for _ in range(min(parallel, len(ranges)))]
+        self._unplanned = len(self._threads)
         self._is_stopped = False
 
     def __enter__(self) -> "Planning":
@@ -76,9 +90,13 @@ class Planning:
         try:
             while not self._is_stopped:
                 for shard in self._planned(*self._todo.get_nowait()):
+                    with self._counting:
+                        self._worked.planned += shard.photos
                     self._found.put(shard)
         except queue.Empty:
-            pass
+            with self._counting:
+                self._unplanned -= 1
+                self._worked.is_planned = not self._unplanned
         except (TaggerError, RayError) as error:
             self._found.put(error)
         finally:

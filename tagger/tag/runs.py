@@ -46,7 +46,7 @@ class RunState:
 
     basis: digest of what its manifest was made from: the committed runs, and which photos were asked for. Once another
     run is committed, the manifest may name photos that are tagged by now, so such a run is not resumed but aborted.
-    seconds: time per stage, summed over processes and over the attempts so far.
+    seconds: time per stage, summed over processes and over the attempts so far; busy_s: of each process on average.
     """
 
     run_id: str
@@ -55,13 +55,24 @@ class RunState:
     basis: str
     status: Status = "unfinished"
     seconds: Mapping[str, float] = field(default_factory=dict)
+    busy_s: Mapping[str, float] = field(default_factory=dict)
     max_logit_residual: float | None = None
 
-    def worked(self, seconds: Mapping[str, float], max_logit_residual: float | None) -> "RunState":
+    def worked(
+        self, seconds: Mapping[str, float], busy_s: Mapping[str, float], max_logit_residual: float | None
+    ) -> "RunState":
         """The state after one more attempt."""
-        total = {stage: self.seconds.get(stage, 0.0) + seconds.get(stage, 0.0) for stage in {**self.seconds, **seconds}}
         residuals = [r for r in (self.max_logit_residual, max_logit_residual) if r is not None]
-        return replace(self, seconds=total, max_logit_residual=max(residuals, default=None))
+        return replace(
+            self,
+            seconds=_sums(self.seconds, seconds),
+            busy_s=_sums(self.busy_s, busy_s),
+            max_logit_residual=max(residuals, default=None),
+        )
+
+
+def _sums(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {stage: one.get(stage, 0.0) + other.get(stage, 0.0) for stage in {**one, **other}}
 
 
 def canonical_digest(values: Any) -> str:

@@ -29,6 +29,7 @@ from tagger.tag.manifest import complete, save_ranges
 from tagger.tag.night import Serving
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
+from tagger.tag.progress import Worked
 from tagger.tag.runs import RunIdentity, work_run_ids
 from tagger.tag.verify import verify
 from tests.tables_rows import commit_unit, tag, unit
@@ -225,7 +226,7 @@ def held(disk, tmp_path, fails=False):
     listing = HeldListing(disk.child("images"), gate=str(tmp_path / "gate"), fails=fails)
     job = PlanJob(disk, "r1", listing, RunIdentity(DAY, "stub", "v1", "c"), TagConfig(unit_size=2))
     save_ranges(disk, "r1", listing.ranges(2))
-    return Planning(job, listing.ranges(2), parallel=2, patience_s=1.0)
+    return Planning(job, listing.ranges(2), parallel=2, worked=Worked(), patience_s=1.0)
 
 
 def test_work_begins_while_the_listing_goes_on(disk, tmp_path):

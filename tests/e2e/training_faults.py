@@ -55,6 +55,7 @@ class Training:
     def start(self, resume: bool = False) -> None:
         """In a process of its own."""
         environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "RAY_USAGE_STATS_ENABLED": "0"}
+        environment |= {"TAGGER_LOG_FORMAT": "text"}
         environment |= {"AWS_ENDPOINT_URL": self._endpoint} if self._endpoint else {}
         command = [sys.executable, "-c", "from tagger.cli import main; main()", "train", *self._arguments]
         self._started = time.monotonic()

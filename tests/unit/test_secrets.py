@@ -1,5 +1,6 @@
 """Credentials are repeated nowhere: not in sentences, not with --verbose, not in what the configuration shows."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -92,6 +93,12 @@ def test_a_message_that_quotes_a_key_forges_no_line_of_the_log():
         "import logging; from tagger.entry import start_logging; start_logging(False); "
         "logging.getLogger('tagger').info('photo %s', 'a\\n12:00:00 committed \x1b[2J\u202e')"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
-    first, second = told.splitlines()
+
+    def told(style):
+        environment = os.environ | {"TAGGER_LOG_FORMAT": style}
+        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stderr
+
+    first, second = told("text").splitlines()
     assert first.endswith(" photo a") and second == "  12:00:00 committed \\x1b[2J\\u202e"
+    (line,) = told("json").splitlines()
+    assert line.isascii() and json.loads(line)["message"] == "photo a\n12:00:00 committed \x1b[2J\u202e"

@@ -48,10 +48,12 @@ def test_run_ids_are_counted_over_work_folders_and_committed_runs(root):
 
 
 def test_a_state_comes_back_as_it_was_saved(root):
-    saved = state(1).worked({"tag": 1.5}, 1e-6).worked({"tag": 0.5, "stage": 1.0}, None)
+    saved = state(1).worked({"tag": 3.0}, {"tag": 1.5}, 1e-6)
+    saved = saved.worked({"tag": 1.0, "stage": 1.0}, {"tag": 0.5, "stage": 1.0}, None)
     save_state(root, saved)
     assert load_state(root, saved.run_id) == saved
-    assert saved.seconds == {"tag": 2.0, "stage": 1.0} and saved.max_logit_residual == 1e-6
+    assert (saved.seconds, saved.busy_s) == ({"tag": 4.0, "stage": 1.0}, {"tag": 2.0, "stage": 1.0})
+    assert saved.max_logit_residual == 1e-6
 
 
 def test_work_folders_are_found_whatever_lies_in_them_and_beside_them(root):
