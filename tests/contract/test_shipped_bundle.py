@@ -12,11 +12,16 @@ from tagger.drift.reference import reference_profiles
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import find_bundle, load_network, read_info, read_reference
 from tagger.model.classmap import contrast_map, evidence_map, fold_head, logit_map, relevance
-from tagger.picture.decode import DecodeLimits, decode_photo
+from tagger.picture.decode import DecodedPhoto, DecodeLimits, decode_photo
 from tagger.picture.fit import Fit
-from tagger.storage import open_root
+from tagger.storage import StoredObject, open_root
+from tagger.tables.promises import Expected, broken_promises
 from tagger.tables.schema import TAGS
+from tagger.tables.units import read_unit
+from tagger.tag.fetch import Decoded
+from tagger.tag.infer import Batch, infer
 from tagger.tag.predict import Tagger
+from tagger.tag.stage import RunStamp, answered_rows, photo_rows, refusal_rows, stage_unit
 
 SHIPPED = Path(__file__).parents[2] / "models" / "fashion-24x20"
 LARGEST_MB = 12
@@ -74,6 +79,22 @@ def test_its_rows_fill_the_tags_table(bundle, pixels):
     for answer, first in zip(rows["type"], rows["type_top3"], strict=True):
         assert first[0]["label"] == answer
     assert all(0 <= p <= 1 for name in ("type_confidence", "color_confidence", "risk") for p in rows[name])
+
+
+def test_its_rows_keep_the_promises_of_their_columns(bundle, pixels, tmp_path):
+    day, root, tagger = datetime.date(2026, 11, 22), open_root(str(tmp_path)), Tagger.load(bundle.uri)
+    empty = np.full_like(pixels[:1], 255)  # a photo of nothing: no product, no focus
+    pixels = np.concatenate([pixels, empty])
+    noon = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
+    photos = photo_rows(
+        Decoded(StoredObject(f"{n}.jpg", "e", 1, noon), DecodedPhoto(picture, 128, 128, "JPEG", n))
+        for n, picture in enumerate(pixels)
+    )
+    answers = infer(tagger, Batch(pixels, photos["image_key"].to_pylist(), day), 64)
+    stage_unit(root, "0", RunStamp("r1", day, "c"), answered_rows(photos, answers), refusal_rows([]))
+    rows = read_unit(root, "r1", "0")
+    assert len(rows.tags) == 13
+    assert broken_promises(rows, Expected("r1", day, tagger.info.classes)) == []
 
 
 def test_it_is_whole_and_small():
