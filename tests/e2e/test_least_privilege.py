@@ -56,6 +56,15 @@ def run_as(policy: str, *arguments: str) -> subprocess.CompletedProcess:
     return done
 
 
+def run_until_it_answers(policy: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Exit code 5 says to start again: a busy machine may not start Ray within the 30 s that Ray allows itself."""
+    for _ in range(5):
+        done = run_as(policy, *arguments)
+        if done.returncode != 5:
+            break
+    return done
+
+
 def python_as(policy: str, code: str, *arguments: str) -> subprocess.CompletedProcess:
     """A process of its own, since clients keep the credentials that they started with."""
     environment = os.environ | {"AWS_ACCESS_KEY_ID": policy}
@@ -78,7 +87,7 @@ def test_every_job_works_with_its_own_policy_and_uses_all_of_it(server):
         ("query", "query", f"root={ROOT}", "--format", "json", "select count(*) n from tags"),
         ("query", "verify", f"root={ROOT}", f"date={DATE}"),
     ]:
-        done = run_as(policy, *arguments)
+        done = run_until_it_answers(policy, *arguments)
         assert done.returncode == 0, (policy, arguments, done.stdout, done.stderr, server.guard.refused)
         if arguments[0] == "query":
             assert json.loads(done.stdout) == [{"n": 120}]
