@@ -180,6 +180,8 @@ class TagConfig(_Section):
     """Photos the networks see at once."""
     download_threads: Positive = 16
     """Concurrent GETs of one fetch task."""
+    download_wall_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest time the bytes of one photo may take to arrive, in one try; slower ones are `download_failed`."""
     decode_children: Positive = 2
     """Decode processes of one fetch task."""
     decode_wall_s: Annotated[float, Field(gt=0)] = 10.0

@@ -19,6 +19,9 @@ from botocore import exceptions as aws
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.s3 import arrow_s3, delta_options, s3_client, s3_environment
 
+FETCH_WITHIN_S = 60.0
+"""Longest time for a photo's bytes, unless the caller says another."""
+
 _MAKING_CLIENT = threading.Lock()
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -102,8 +105,11 @@ class Root:
         """Write the object only where none is yet. True for the one caller that created it."""
         raise NotImplementedError
 
-    def fetch(self, key: str, etag: str) -> bytes:
-        """A listed photo's bytes, exactly as listed. FetchFailed with a transient reject reason otherwise."""
+    def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
+        """A listed photo's bytes, exactly as listed. FetchFailed with a transient reject reason otherwise.
+
+        within_s: longest time for the bytes of an object on S3, from the moment when the server begins to send them.
+        """
         raise NotImplementedError
 
     def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -159,7 +165,7 @@ class LocalRoot(Root):
             return True
         return False
 
-    def fetch(self, key: str, etag: str) -> bytes:
+    def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         path = self._path(key)
         try:
             before = _stored_file(str(path), key).etag
@@ -302,10 +308,11 @@ class S3Root(Root):
             return False
         return True
 
-    def fetch(self, key: str, etag: str) -> bytes:
+    def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         try:
             answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(key), IfMatch=f'"{etag}"')
-            return bytes(answer["Body"].read())
+            with _ended_after(answer["Body"], within_s):
+                return bytes(answer["Body"].read())
         except aws.ClientError as error:
             raise FetchFailed(_fetch_reason(error), str(error)) from error
         except (aws.BotoCoreError, OSError) as error:
@@ -340,6 +347,30 @@ class S3Root(Root):
             raise _client_error(error, action, place, self.bucket) from error
         except (aws.BotoCoreError, OSError) as error:
             raise StorageUnavailable(f"Could not {action} {place}: {error}. Check network and endpoint.") from error
+
+
+@contextlib.contextmanager
+def _ended_after(body: Any, seconds: float) -> Iterator[None]:
+    """Ends the reading of a body that takes too long: time-outs never see a server that sends a byte now and then."""
+    is_late = threading.Event()
+
+    def end() -> None:
+        is_late.set()
+        with contextlib.suppress(RuntimeError, ValueError, OSError):  # it has just been read to its end
+            body._raw_stream.shutdown()  # urllib3's way to wake a reading thread; botocore passes it on under no name
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (aws.BotoCoreError, OSError):
+        if not is_late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if is_late.is_set():
+        raise FetchFailed("download_failed", f"the bytes did not arrive within {seconds:g} s")
 
 
 def _client_error(error: aws.ClientError, action: str, place: str, bucket: str) -> Exception:

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from tagger.picture.child import READY, unpack_answer
+from tagger.picture.child import NO_MEMORY_STATUS, READY, unpack_answer
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_photo
 from tagger.picture.fit import Fit
 
@@ -34,6 +34,9 @@ _START_LIMIT_S = 120.0
 
 # A dying interpreter closes its connection some moments before it has an exit status.
 _LAST_WORDS_S = 2.0
+
+# A child that a photo has taken over may not fill this process's memory: a longer answer counts as its death.
+_FACTS_BYTES = 4096
 
 # A death is blamed on the photo only when it happens again: the kernel may take memory from an innocent child.
 _ATTEMPTS = 2
@@ -94,6 +97,7 @@ class _Child:
 
     def __init__(self, fit: Fit, limits: DecodeLimits) -> None:
         self._fit, self._limits = fit, limits
+        self._longest_answer = 3 * fit.size_px**2 + _FACTS_BYTES
         self._start()
 
     @property
@@ -108,7 +112,7 @@ class _Child:
                 if not self._connection.poll(self._limits.wall_s):
                     self._restart(0.0)
                     return Reject("decode_timeout", f"not decoded within {self._limits.wall_s:g} s")
-                return unpack_answer(self._connection.recv_bytes(), self._fit.size_px)
+                return unpack_answer(self._connection.recv_bytes(self._longest_answer), self._fit.size_px)
             except (EOFError, OSError, ValueError, KeyError):
                 status = self._restart(_LAST_WORDS_S)
         return _death_reject(status)
@@ -162,5 +166,7 @@ def _death_reject(status: int) -> Reject:
         return Reject(
             "decode_memory", f"the child was killed {_ATTEMPTS} times, as the kernel does when memory runs out"
         )
+    if status == NO_MEMORY_STATUS:
+        return Reject("decode_memory", "the child has no memory for the file itself")
     cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return Reject("decode_crashed", f"the decoder died {_ATTEMPTS} times ({cause})")
