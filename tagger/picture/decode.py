@@ -67,9 +67,8 @@ DECODER_ERRORS = (
 )
 
 _END_OF_DATA = (EOFError, IndexError, struct.error)
-# Pillow's "Truncated gAMA chunk" is a short chunk in a whole file.
 _SAYS_TRUNCATED = re.compile(
-    r"truncat(?!ed \w{4} chunk)|not enough|end of file|unexpected end|premature|buffer is not large enough",
+    r"truncat|not enough|end of file|unexpected end|premature|buffer is not large enough",
     re.IGNORECASE,
 )
 _SAYS_UNSUPPORTED = re.compile(

@@ -116,7 +116,7 @@ def _pngs() -> Odd:
         "PNG with an international text of 20 MB": (with_chunk(b"iTXt", b"a\0\1\0\0\0" + _BOMB), "corrupt"),
         "PNG with a profile of 20 MB": (with_chunk(b"iCCP", b"a\0\0" + _BOMB), "corrupt"),
         "PNG with 72 MB in 80 texts": (chunked_png(header, *texts, rows, end), "corrupt"),
-        "PNG with a short gAMA": (with_chunk(b"gAMA", b"\0"), "corrupt"),
+        "PNG with a short gAMA": (with_chunk(b"gAMA", b"\0"), "truncated"),
         "PNG without pixels": (chunked_png(header, end), "corrupt"),
         "PNG without an end": (chunked_png(header, rows), "PNG"),
         "PNG with a wrong checksum of its header": (put(whole, 29, b"none"), "corrupt"),
