@@ -68,8 +68,7 @@ DECODER_ERRORS = (
 
 _END_OF_DATA = (EOFError, IndexError, struct.error)
 _SAYS_TRUNCATED = re.compile(
-    r"truncat|not enough|end of file|unexpected end|premature|buffer is not large enough",
-    re.IGNORECASE,
+    r"truncat|not enough|end of file|unexpected end|premature|buffer is not large enough", re.IGNORECASE
 )
 _SAYS_UNSUPPORTED = re.compile(
     r"unsupported|not supported|cannot handle|unknown (?:compression|raw mode|pixel)", re.IGNORECASE
