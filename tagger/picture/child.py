@@ -25,7 +25,10 @@ READY = b"ready"
 NO_MEMORY_STATUS = 12
 """Exit status of a child that has no memory for the photo's own bytes (ENOMEM)."""
 
-# The parent ends a child at the wall limit; this much later the child ends itself, should the parent be gone.
+STARVED_WAITS = 4
+"""Wall limits that the parent waits at most, where the machine is too busy to let the child work."""
+
+# This much later than its parent would end it the child ends itself, should the parent be gone.
 _ORPHAN_GRACE_S = 5.0
 
 
@@ -55,7 +58,7 @@ def serve(connection: Connection, fit: Fit, limits: DecodeLimits) -> NoReturn:
     connection.send_bytes(READY)
     while True:
         photo = connection.recv_bytes()
-        signal.setitimer(signal.ITIMER_REAL, limits.wall_s + _ORPHAN_GRACE_S)
+        signal.setitimer(signal.ITIMER_REAL, STARVED_WAITS * limits.wall_s + _ORPHAN_GRACE_S)
         connection.send_bytes(pack_answer(decode_photo(photo, fit, limits)))
         signal.setitimer(signal.ITIMER_REAL, 0)
 

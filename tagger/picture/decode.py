@@ -111,8 +111,9 @@ class DecodeLimits:
     """What a photo may cost. The last two hold only in decode children: nothing inside a process stops a decoder.
 
     max_bytes: longest file. max_pixels: width x height. min_side_px: shortest side. max_jpeg_scans: scans of a JPEG.
-    wall_s: seconds for one photo. memory_bytes: address space that decoding may take above the idle child's 0.2 GiB;
-    the hungriest picture of 50 million pixels that was tried, a lossless WebP with alpha, needs 0.85 GiB of the 1 GiB.
+    wall_s: seconds for one photo; up to four times as many where the machine is too busy to let the child work.
+    memory_bytes: address space that decoding may take above the idle child's 0.2 GiB; the hungriest picture of 50
+    million pixels that was tried, a lossless WebP with alpha, needs 0.85 GiB of the 1 GiB.
     """
 
     max_bytes: int = 64_000_000

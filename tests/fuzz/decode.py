@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tagger.picture.child import STARVED_WAITS
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import REJECT_REASONS, DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
@@ -69,12 +70,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Trial:
-    """One photo through the child, with its wall time, the child's peak memory, and whether the next photo was fine."""
+    """One photo through the child. seconds: wall time. peak_bytes: of the child. neighbour: what the next photo got."""
 
     photo: bytes
     answer: DecodedPhoto | Reject
     seconds: float
     peak_bytes: int
+    neighbour: DecodedPhoto | Reject
     is_neighbour_fine: bool
 
 
@@ -92,7 +94,7 @@ class Decoder:
         (answer,) = self._children.decode([photo])
         seconds, peak_bytes = time.monotonic() - started, self._peak_bytes()
         (after,) = self._children.decode([self._neighbour])
-        return Trial(photo, answer, seconds, peak_bytes, _is_same(after, self._expected))
+        return Trial(photo, answer, seconds, peak_bytes, after, _is_same(after, self._expected))
 
     def _peak_bytes(self) -> int:
         status = Path(f"/proc/{self._children.pids()[0]}/status")
@@ -104,7 +106,7 @@ def failure(trial: Trial, limits: DecodeLimits, idle_bytes: int) -> str:
     """Which promise the answer breaks; empty where it breaks none."""
     if not trial.is_neighbour_fine:
         return "the next photo got another answer"
-    if trial.seconds > limits.wall_s + WALL_MARGIN_S:
+    if trial.seconds > STARVED_WAITS * limits.wall_s + WALL_MARGIN_S:
         return "beyond the wall limit"
     if trial.peak_bytes > idle_bytes + limits.memory_bytes + MEMORY_MARGIN_BYTES:
         return "beyond the memory limit"
@@ -136,6 +138,13 @@ def signature(answer: DecodedPhoto | Reject) -> str:
     if answer.reason == "not_an_image":
         return answer.reason
     return f"{answer.reason}: " + re.sub(r"\d+|0x[0-9a-f]+|b'.*'", "#", answer.detail)[:80]
+
+
+def told(answer: DecodedPhoto | Reject) -> str:
+    """For people, without pixels."""
+    if isinstance(answer, Reject):
+        return f"{answer.reason}: {answer.detail}"
+    return f"{answer.format} picture of {answer.width} x {answer.height}, hash {answer.phash}"
 
 
 def _is_same(one: DecodedPhoto | Reject, other: DecodedPhoto | Reject) -> bool:
@@ -218,7 +227,8 @@ class Fuzzer:
             "kind": kind,
             "execution": self.tally.executions,
             "seconds": trial.seconds,
-            "answer": str(trial.answer),
+            "answer": told(trial.answer),
+            "neighbour": told(trial.neighbour),
         }
         (self._work / "finds" / f"{name}.json").write_text(json.dumps(facts, indent=1))
         (self._work / "finds" / f"{name}.photo").write_bytes(trial.photo)

@@ -112,6 +112,19 @@ def test_a_photo_over_the_wall_limit_is_given_up_and_its_neighbours_are_not():
         assert children.pids() != before
 
 
+@pytest.mark.parametrize(("stopped_s", "expected"), [(1.0, "picture"), (60.0, "decode_timeout")])
+def test_a_child_that_the_machine_does_not_let_work_is_waited_for_but_not_for_ever(stopped_s, expected):
+    with DecodeChildren(1, FIT, DecodeLimits(wall_s=0.5)) as children:
+        children.decode([SMALL])
+        child = children.pids()[0]
+        os.kill(child, signal.SIGSTOP)
+        wake = threading.Timer(stopped_s, os.kill, (child, signal.SIGCONT))
+        wake.start()
+        answers = reasons(children.decode([SMALL, SMALL]))
+        wake.cancel()
+        assert answers == [expected, "picture"]
+
+
 def test_a_photo_over_the_memory_limit_is_given_up_and_its_child_lives_on():
     with DecodeChildren(1, FIT, DecodeLimits(memory_bytes=100_000_000)) as children:
         before = children.pids()
