@@ -8,7 +8,10 @@ from tests.unit.picture.photos import encoded, many_scans, oriented, png, scene
 
 
 def drawn_photos() -> list[bytes]:
-    """Some sixty photos below 20 kB each, the first of them a plain PNG."""
+    """Some sixty photos below 30 kB each, the first of them a plain PNG; the same bytes each time.
+
+    So without an AVIF in motion, which holds the time, and a TIFF in Lab, of which Pillow writes bytes by chance.
+    """
     drawn, grey = scene(), scene().convert("L")
     return [encoded(drawn, "PNG"), *_jpegs(drawn, grey), *_pngs(drawn, grey), *_tiffs(drawn, grey), *_others(drawn)]
 
@@ -51,7 +54,7 @@ def _tiffs(drawn: Image.Image, grey: Image.Image) -> list[bytes]:
         encoded(drawn, "TIFF"),
         *(encoded(drawn, "TIFF", compression=kind) for kind in kinds),
         *(encoded(drawn.convert("1"), "TIFF", compression=kind) for kind in ("group3", "group4", "tiff_ccitt")),
-        *(encoded(drawn.convert(mode), "TIFF") for mode in ("CMYK", "LAB", "P", "YCbCr", "RGBA")),
+        *(encoded(drawn.convert(mode), "TIFF") for mode in ("CMYK", "P", "YCbCr", "RGBA")),
         *(encoded(grey.convert(mode), "TIFF") for mode in ("I;16", "I", "F")),
         encoded(drawn, "TIFF", big_tiff=True),
         encoded(drawn, "TIFF", save_all=True, append_images=[drawn] * 2),
@@ -72,7 +75,6 @@ def _others(drawn: Image.Image) -> list[bytes]:
         encoded(drawn.convert("RGBA"), "WebP", exif=_exif(), icc_profile=bytes(500)),
         encoded(drawn, "AVIF"),
         encoded(drawn.convert("RGBA"), "AVIF", exif=_exif()),
-        encoded(drawn, "AVIF", **more),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import random
 import sys
+import time
 
 import pytest
 
@@ -53,6 +54,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path, decoder):
 def test_the_drawn_photos_are_pictures():
     answers = [decode_photo(photo, Fit(), LIMITS) for photo in SEEDS]
     assert all(isinstance(answer, DecodedPhoto) for answer in answers)
+
+
+def test_the_drawn_photos_are_the_same_a_second_later():
+    time.sleep(1.1)
+    assert drawn_photos() == SEEDS
 
 
 def test_mutants_follow_from_the_seed_and_stay_short():
