@@ -199,10 +199,12 @@ class TagConfig(_Section):
     """Photos the networks see at once."""
     download_threads: Positive = 16
     """Concurrent GETs of one fetch task."""
+    download_wall_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest time the bytes of one photo may take to arrive, in one try; slower ones are `download_failed`."""
     decode_children: Positive = 2
     """Decode processes of one fetch task."""
     decode_wall_s: Annotated[float, Field(gt=0)] = 10.0
-    """Longest time one photo may take to decode."""
+    """Longest time one photo may take to decode; up to four times that on a node too busy to let the decoder work."""
     decode_memory_mb: Annotated[int, Field(ge=64)] = 1024
     """Memory one decode process may take beyond its start, MiB."""
     max_file_mb: Annotated[int, Field(ge=1)] = 64

@@ -5,6 +5,7 @@ Credentials come from the standard AWS chain alone, the endpoint from `AWS_ENDPO
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ import pyarrow.fs
 from botocore import exceptions as aws
 from botocore.config import Config
 
-from tagger.errors import BadInput, StorageUnavailable
+from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 
 _ARROW_ATTEMPTS = 10
 """Of a request through pyarrow. The growing waits between them add up to a minute, more or less."""
@@ -112,6 +113,33 @@ def translated(action: str, place: str, bucket: str) -> Iterator[None]:
         raise _client_error(error, action, place, bucket) from error
     except (aws.BotoCoreError, OSError) as error:
         raise StorageUnavailable(f"Could not {action} {place}: {error}. Check network and endpoint.") from error
+
+
+@contextlib.contextmanager
+def ended_after(body: Any, seconds: float) -> Iterator[None]:
+    """Ends the reading of a body that takes too long, with FetchFailed.
+
+    Time-outs never see a server that sends a byte now and then.
+    """
+    is_late = threading.Event()
+
+    def end() -> None:
+        is_late.set()
+        with contextlib.suppress(RuntimeError, ValueError, OSError):  # it has just been read to its end
+            body._raw_stream.shutdown()  # urllib3's way to wake a reading thread; botocore passes it on under no name
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (aws.BotoCoreError, OSError):
+        if not is_late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if is_late.is_set():
+        raise FetchFailed("download_failed", f"the bytes did not arrive within {seconds:g} s")
 
 
 def reject_reason(error: aws.ClientError) -> str:

@@ -17,7 +17,10 @@ import pyarrow.fs
 from botocore import exceptions as aws
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
-from tagger.s3 import arrow_s3, delta_options, reject_reason, s3_client, s3_environment, translated
+from tagger.s3 import arrow_s3, delta_options, ended_after, reject_reason, s3_client, s3_environment, translated
+
+FETCH_WITHIN_S = 60.0
+"""Longest time for a photo's bytes, unless the caller says another."""
 
 _MAKING_CLIENT = threading.Lock()
 _FULL_PAGE = 1000
@@ -133,8 +136,11 @@ class Root:
         """Write the object only where none is yet. True for the one caller that created it."""
         raise NotImplementedError
 
-    def fetch(self, key: str, etag: str) -> bytes:
-        """A listed photo's bytes, exactly as listed. FetchFailed with a transient reject reason otherwise."""
+    def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
+        """A listed photo's bytes, exactly as listed. FetchFailed with a transient reject reason otherwise.
+
+        within_s: longest time for the bytes of an object on S3, from the moment when the server begins to send them.
+        """
         raise NotImplementedError
 
     def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -201,7 +207,7 @@ class LocalRoot(Root):
             return True
         return False
 
-    def fetch(self, key: str, etag: str) -> bytes:
+    def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         path = self._path(key)
         try:
             before = _stored_file(str(path), key).etag
@@ -363,10 +369,11 @@ class S3Root(Root):
             return False
         return True
 
-    def fetch(self, key: str, etag: str) -> bytes:
+    def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         try:
             answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(key), IfMatch=f'"{etag}"')
-            return bytes(answer["Body"].read())
+            with ended_after(answer["Body"], within_s):
+                return bytes(answer["Body"].read())
         except aws.ClientError as error:
             raise FetchFailed(reject_reason(error), str(error)) from error
         except (aws.BotoCoreError, OSError) as error:

@@ -6,11 +6,11 @@ parent's main module again. It answers in plain bytes and not in pickles: whoeve
 
 import io
 import json
+import logging
 import os
 import resource
 import signal
 import sys
-from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import NoReturn
@@ -22,8 +22,13 @@ from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_pho
 from tagger.picture.fit import Fit
 
 READY = b"ready"
+NO_MEMORY_STATUS = 12
+"""Exit status of a child that has no memory for the photo's own bytes (ENOMEM)."""
 
-# The parent ends a child at the wall limit; this much later the child ends itself, should the parent be gone.
+STARVED_WAITS = 4
+"""Wall limits that the parent waits at most, where the machine is too busy to let the child work."""
+
+# This much later than its parent would end it the child ends itself, should the parent be gone.
 _ORPHAN_GRACE_S = 5.0
 
 
@@ -46,14 +51,16 @@ def unpack_answer(message: bytes, size_px: int) -> DecodedPhoto | Reject:
 
 
 def serve(connection: Connection, fit: Fit, limits: DecodeLimits) -> NoReturn:
-    """Answers photo by photo. Raises EOFError or ConnectionError when the other side closes the connection."""
+    """Answers photo by photo. Raises EOFError or ConnectionError when the other side closes the connection.
+
+    MemoryError where the photo's own bytes, or its answer's, do not fit.
+    """
     connection.send_bytes(READY)
     while True:
         photo = connection.recv_bytes()
-        signal.setitimer(signal.ITIMER_REAL, limits.wall_s + _ORPHAN_GRACE_S)
-        answer = pack_answer(decode_photo(photo, fit, limits))
+        signal.setitimer(signal.ITIMER_REAL, STARVED_WAITS * limits.wall_s + _ORPHAN_GRACE_S)
+        connection.send_bytes(pack_answer(decode_photo(photo, fit, limits)))
         signal.setitimer(signal.ITIMER_REAL, 0)
-        connection.send_bytes(answer)
 
 
 def limit_address_space(headroom_bytes: int) -> None:
@@ -71,10 +78,15 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent decides
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many children as there are cores to use
     _silence_c_libraries()
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it would say of a photo is in the photo's reject
     _load_lazy_libraries(fit)
     limit_address_space(limits.memory_bytes)
-    with suppress(EOFError, ConnectionError):
+    try:
         serve(Connection(int(arguments[0])), fit, limits)
+    except MemoryError:
+        sys.exit(NO_MEMORY_STATUS)
+    except (EOFError, ConnectionError):
+        pass
 
 
 def _load_lazy_libraries(fit: Fit) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +21,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from tagger.picture.child import READY, unpack_answer
+from tagger.picture.child import NO_MEMORY_STATUS, READY, STARVED_WAITS, unpack_answer
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_photo
 from tagger.picture.fit import Fit
 
@@ -34,6 +35,12 @@ _START_LIMIT_S = 120.0
 
 # A dying interpreter closes its connection some moments before it has an exit status.
 _LAST_WORDS_S = 2.0
+
+# A child that a photo has taken over may not fill this process's memory: a longer answer counts as its death.
+_FACTS_BYTES = 4096
+
+# A child with less processor time than this share of the wall limit is starved: its photo is not to blame.
+_STARVED_SHARE = 0.5
 
 # A death is blamed on the photo only when it happens again: the kernel may take memory from an innocent child.
 _ATTEMPTS = 2
@@ -68,7 +75,7 @@ class DecodeChildren:
         return [child.pid for child in self._children]
 
     def close(self) -> None:
-        """Ends the children. Photos in hand are finished first, which takes no longer than the wall limit."""
+        """Ends the children. Photos in hand are finished first, within their limits."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         for child in self._children:
             child.end()
@@ -94,6 +101,7 @@ class _Child:
 
     def __init__(self, fit: Fit, limits: DecodeLimits) -> None:
         self._fit, self._limits = fit, limits
+        self._longest_answer = 3 * fit.size_px**2 + _FACTS_BYTES
         self._start()
 
     @property
@@ -105,13 +113,23 @@ class _Child:
             self._await_ready()
             try:
                 self._connection.send_bytes(photo)
-                if not self._connection.poll(self._limits.wall_s):
+                if not self._is_answered():
                     self._restart(0.0)
                     return Reject("decode_timeout", f"not decoded within {self._limits.wall_s:g} s")
-                return unpack_answer(self._connection.recv_bytes(), self._fit.size_px)
+                return unpack_answer(self._connection.recv_bytes(self._longest_answer), self._fit.size_px)
             except (EOFError, OSError, ValueError, KeyError):
                 status = self._restart(_LAST_WORDS_S)
         return _death_reject(status)
+
+    def _is_answered(self) -> bool:
+        """Whether an answer comes within the wall limit. A child that the machine did not let work is waited for."""
+        before_s = _processor_s(self.pid)
+        for _ in range(STARVED_WAITS):
+            if self._connection.poll(self._limits.wall_s):
+                return True
+            if _processor_s(self.pid) - before_s > _STARVED_SHARE * self._limits.wall_s:
+                return False
+        return False
 
     def end(self, patience_s: float = 0.0) -> int:
         """Exit status, negative for a signal: its own if it ends within the patience, else that of the kill."""
@@ -151,6 +169,15 @@ class _Child:
             raise RuntimeError(f"a decode child ({sys.executable}) ended with status {status} before it was ready")
 
 
+def _processor_s(pid: int) -> float:
+    """Processor time that a process has had, in seconds (proc(5)); where there is no /proc, the time on the wall."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return time.monotonic()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _child_environment() -> dict[str, str]:
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     search_path = os.pathsep.join(filter(None, (_PACKAGE_HOME, passed_on.get("PYTHONPATH"))))
@@ -162,5 +189,7 @@ def _death_reject(status: int) -> Reject:
         return Reject(
             "decode_memory", f"the child was killed {_ATTEMPTS} times, as the kernel does when memory runs out"
         )
+    if status == NO_MEMORY_STATUS:
+        return Reject("decode_memory", "the child has no memory for the file itself")
     cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return Reject("decode_crashed", f"the decoder died {_ATTEMPTS} times ({cause})")

@@ -30,7 +30,7 @@ from PIL import (
 )
 
 from tagger.picture.fit import Fit, fit_image
-from tagger.picture.header import ACCEPTED_FORMATS, ends_early, jpeg_scan_count, picture_format
+from tagger.picture.header import ACCEPTED_FORMATS, ends_early, jpeg_scan_count, picture_format, stated_size
 
 # Final: the photo is not tried again until its etag changes.
 REJECT_REASONS = (
@@ -73,7 +73,12 @@ _SAYS_TRUNCATED = re.compile(
 _SAYS_UNSUPPORTED = re.compile(
     r"unsupported|not supported|cannot handle|unknown (?:compression|raw mode|pixel)", re.IGNORECASE
 )
+# But "Too much memory used in text chunks" tells of one of Pillow's own limits.
+_SAYS_NO_MEMORY = re.compile(r"^(?!too much).*memory", re.IGNORECASE)
 _DETAIL_LENGTH = 200
+
+# What the hungriest decoders take: progressive JPEG 6 for its coefficients and 4 for the picture, WebP 8 and 4.
+_BYTES_A_PIXEL = 12
 
 _READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -106,8 +111,9 @@ class DecodeLimits:
     """What a photo may cost. The last two hold only in decode children: nothing inside a process stops a decoder.
 
     max_bytes: longest file. max_pixels: width x height. min_side_px: shortest side. max_jpeg_scans: scans of a JPEG.
-    wall_s: seconds for one photo. memory_bytes: address space that decoding may take above the idle child's 0.2 GiB;
-    the hungriest picture of 50 million pixels that was tried, a lossless WebP with alpha, needs 0.85 GiB of the 1 GiB.
+    wall_s: seconds for one photo; up to four times as many where the machine is too busy to let the child work.
+    memory_bytes: address space that decoding may take above the idle child's 0.2 GiB; the hungriest picture of 50
+    million pixels that was tried, a lossless WebP with alpha, needs 0.85 GiB of the 1 GiB.
     """
 
     max_bytes: int = 64_000_000
@@ -192,6 +198,9 @@ def _accepted_format(data: bytes, limits: DecodeLimits) -> str:
 
 def _rgb_image(data: bytes, image_format: str, limits: DecodeLimits) -> tuple[Image.Image, int, int]:
     """Upright image of mode RGB, and the stored width and height. Raises _Refused, or MemoryError."""
+    width, height = stated_size(data, image_format) or (0, 0)
+    if width and height:
+        _check_size(width, height, limits)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -205,7 +214,7 @@ def _rgb_image(data: bytes, image_format: str, limits: DecodeLimits) -> tuple[Im
         except (_Refused, MemoryError):
             raise
         except DECODER_ERRORS as error:
-            raise _refused(error, data, image_format) from error
+            raise _refused(error, data, image_format, width * height) from error
 
 
 def _stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
@@ -222,18 +231,28 @@ def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
         raise _Refused("too_small", f"{width} x {height}, the shorter side needs {limits.min_side_px} pixels")
 
 
-def _refused(error: Exception, data: bytes, image_format: str) -> _Refused:
+def _refused(error: Exception, data: bytes, image_format: str, pixel_count: int) -> _Refused:
+    reason = _reason(error, data, image_format)
+    if reason in ("truncated", "corrupt") and not _is_memory_left(pixel_count):
+        reason = "decode_memory"
     text = " ".join(f"{image_format}: {type(error).__name__}: {error}".split())
-    return _Refused(
-        _reason(error, data, image_format), text.encode("utf-8", "replace").decode("utf-8")[:_DETAIL_LENGTH]
-    )
+    return _Refused(reason, text.encode("utf-8", "replace").decode("utf-8")[:_DETAIL_LENGTH])
+
+
+def _is_memory_left(pixel_count: int) -> bool:
+    """Whether a picture of the size could be decoded. The decoders of JPEG and WebP call a lack of memory damage."""
+    try:
+        np.empty(pixel_count * _BYTES_A_PIXEL, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def _reason(error: Exception, data: bytes, image_format: str) -> str:
     text = str(error)
     if isinstance(error, Image.DecompressionBombError):
         return "too_many_pixels"
-    if "memory" in text.lower():
+    if _SAYS_NO_MEMORY.search(text):
         return "decode_memory"
     if isinstance(error, NotImplementedError) or _SAYS_UNSUPPORTED.search(text):
         return "unsupported_format"

@@ -1,4 +1,4 @@
-"""What a file says about itself before anything is decoded: its format, and the number of scans of a JPEG.
+"""What a file says about itself before anything is decoded: its format, sizes, and the number of scans of a JPEG.
 
 Names and extensions are never asked, since they lie. All functions look at bytes in memory, never raise, and take time
 linear in the file's length at worst.
@@ -84,9 +84,14 @@ _TGA_FIELDS = re.compile(
 )
 
 _FIRST_BYTES = 4096
+_WEBP_HEADER_BYTES = 30
 
-# A marker is a run of FF and a code; FF00 is a data byte FF, and D0 to D7 (restart) and 01 carry nothing.
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xff\xd0-\xd7])")
+# Box of a picture's width and height (ISO/IEC 23008-12): version and flags come between.
+_ISPE = re.compile(rb"ispe.{4}(.{4})(.{4})", re.DOTALL)
+
+# A marker is FF and a code; FF00 is a data byte FF, and D0 to D7 (restart) and 01 carry nothing. More FF may stand
+# before it; a pattern that took them along would take a square of the time for a file full of them.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
 _START_OF_SCAN, _START_OF_IMAGE, _END_OF_IMAGE = b"\xda", b"\xd8", b"\xd9"
 
 
@@ -112,6 +117,16 @@ def ends_early(data: bytes, name: str) -> bool:
     return name == "AVIF" and _boxes_end(data) > len(data)
 
 
+def stated_size(data: bytes, name: str) -> tuple[int, int] | None:
+    """Width and height that a WebP or AVIF file states; None where it states none, and for the other formats.
+
+    Before the readers of these two tell a size, one takes memory for it and the other calls a large one damage.
+    """
+    if name == "WebP" and len(data) >= _WEBP_HEADER_BYTES:
+        return _webp_size(data[12:16], data[20:_WEBP_HEADER_BYTES])
+    return _avif_size(data.partition(b"mdat")[0]) if name == "AVIF" else None
+
+
 def jpeg_scan_count(data: bytes) -> int:
     """Number of scans of the first picture in a JPEG file, counted by walking its markers.
 
@@ -128,6 +143,24 @@ def jpeg_scan_count(data: bytes) -> int:
             scans += code == _START_OF_SCAN
             position += int.from_bytes(data[position : position + 2], "big")
     return scans
+
+
+def _webp_size(kind: bytes, payload: bytes) -> tuple[int, int] | None:
+    """From the first chunk's name and first ten bytes (RFC 9649)."""
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(payload[4:7], "little"), 1 + int.from_bytes(payload[7:10], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(payload[1:5], "little")
+        return 1 + bits % 2**14, 1 + (bits >> 14) % 2**14
+    if kind == b"VP8 ":
+        return int.from_bytes(payload[6:8], "little") % 2**14, int.from_bytes(payload[8:10], "little") % 2**14
+    return None
+
+
+def _avif_size(boxes: bytes) -> tuple[int, int] | None:
+    """The largest of all stated sizes: a picture in tiles states theirs too."""
+    sizes = [(int.from_bytes(match[1], "big"), int.from_bytes(match[2], "big")) for match in _ISPE.finditer(boxes)]
+    return max(sizes, key=lambda size: size[0] * size[1], default=None)
 
 
 def _boxes_end(data: bytes) -> int:

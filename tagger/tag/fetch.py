@@ -14,7 +14,7 @@ from tagger.errors import FetchFailed, StorageUnavailable
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
-from tagger.storage import Root, StoredObject
+from tagger.storage import FETCH_WITHIN_S, Root, StoredObject
 
 OUTAGE_SHARE = 0.05
 """When more than this share of a unit's downloads fail, storage is out, not the photos."""
@@ -27,13 +27,18 @@ CHUNK_BYTES = 128 * 2**20
 
 @dataclass(frozen=True)
 class FetchSettings:
-    """Where photos come from and what they may cost. pauses_s: waits before downloads are tried again."""
+    """Where photos come from and what they may cost.
+
+    download_wall_s: longest time for the bytes of one photo, in one try. pauses_s: waits before downloads are tried
+    again.
+    """
 
     images: Root
     threads: int
     children: int
     fit: Fit
     limits: DecodeLimits
+    download_wall_s: float = FETCH_WITHIN_S
     pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)
 
 
@@ -148,7 +153,8 @@ def _download_once(waiting: Sequence[Download], window: int, settings: FetchSett
             return answer
         photo, attempts = answer.photo, answer.attempts + 1
         try:
-            return Download(photo, settings.images.fetch(photo.key, photo.etag), None, attempts)
+            data = settings.images.fetch(photo.key, photo.etag, settings.download_wall_s)
+            return Download(photo, data, None, attempts)
         except FetchFailed as error:
             if error.reason == "download_failed" and is_outage(next(failures), window):
                 is_out = True

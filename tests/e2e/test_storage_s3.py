@@ -1,10 +1,12 @@
 """Roots on S3: the contract of the local ones, four clients with one view, and what is said when storage says no."""
 
+import contextlib
 import itertools
 import logging
 import pickle
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +20,11 @@ from moto.backends import get_backend
 from moto.server import ThreadedMotoServer
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
-from tagger.storage import open_root
+from tagger.picture.decode import DecodeLimits
+from tagger.picture.fit import Fit
+from tagger.storage import LocalRoot, open_root
+from tagger.tag.fetch import FetchSettings, decode_children, fetch_and_decode
+from tests.unit.picture.photos import png
 
 ODD_KEYS = [
     "a b",
@@ -328,6 +334,60 @@ def test_what_a_person_must_correct_and_what_may_work_later(refusing, status, co
     with pytest.raises(error, match="s3://catalogue/shop/a"):
         root.read_bytes("a")
     assert reason(root, "a", "etag") == why
+
+
+class Trickling(BaseHTTPRequestHandler):
+    """Promises a body of 1,000 bytes and sends one every 50 ms: no time-out between two of them strikes."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                self.wfile.write(b"x")
+                self.server.stopped.wait(0.05)
+
+    def log_message(self, *arguments):
+        """Quiet."""
+
+
+@pytest.fixture
+def trickling(environment):
+    """A root on a storage that sends its bytes one by one."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
+    server.stopped = threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    yield open_root("s3://catalogue/shop")
+    server.stopped.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_body_that_trickles_is_given_up_and_the_client_goes_on(trickling):
+    for _ in range(2):
+        started = time.monotonic()
+        with pytest.raises(FetchFailed, match=r"did not arrive within 0\.5 s") as failed:
+            trickling.fetch("a", "etag", 0.5)
+        assert failed.value.reason == "download_failed" and time.monotonic() - started < 10
+
+
+def test_one_photo_that_trickles_is_a_reject_and_its_neighbours_are_pictures(trickling, tmp_path):
+    class SlowInPart(LocalRoot):
+        """Photos on disk, but for one on the slow storage."""
+
+        def fetch(self, key, etag, within_s):
+            return (trickling if key == "slow" else super()).fetch(key, etag, within_s)
+
+    images = SlowInPart(str(tmp_path))
+    for key in ("a", "slow", "z"):
+        images.write_bytes(key, png(16, 16, 8, 0, (b"\0" + bytes(16)) * 16))
+    settings = FetchSettings(images, 4, 1, Fit(), DecodeLimits(), download_wall_s=0.3, pauses_s=(0,))
+    fetched = fetch_and_decode(list(images.list_objects()), settings)
+    decode_children(1, Fit(), DecodeLimits()).close()
+    assert [each.photo.key for each in fetched.decoded] == ["a", "z"]
+    assert [(r.photo.key, r.reject.reason, r.attempts) for r in fetched.rejected] == [("slow", "download_failed", 2)]
 
 
 def test_an_endpoint_that_does_not_answer_is_an_outage(environment):

@@ -296,8 +296,10 @@ def test_a_unit_of_rejects_alone_passes_and_a_transient_reject_is_new_again(disk
 def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
     images = fill(disk, 2)
     images.write_bytes("a.txt", b"no picture")
-    with pytest.raises(GateRefused, match=r"1 of 3 photos \(33.3%\) were rejected.*0.2 allows \(not_an_image 1\)"):
+    told = r"1 of 3 photos \(33.3%\) were rejected.*0.2 allows \(not_an_image 1\)"
+    with pytest.raises(GateRefused, match=told) as refused:
         night.run(config(disk, unit_size=1, max_reject_share=0.2), serving())
+    assert refused.value.exit_code == 3 and len(list(work_run_ids(disk))) == 1
     assert (count(disk, "runs"), count(disk, "rejects")) == (0, 0)
 
     disk.child("work", *work_run_ids(disk), "units").delete("00000-00000-00001.parquet")

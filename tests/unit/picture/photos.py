@@ -48,7 +48,11 @@ def oriented(image, orientation, image_format, **options):
 def png(width, height, depth, color_type, rows=b""):
     """A PNG file from its header fields and its rows, each behind its filter byte."""
     header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    return chunked_png((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+
+
+def chunked_png(*chunks):
+    """A PNG file from the names and contents of its chunks; lengths and checksums are true."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
 
 

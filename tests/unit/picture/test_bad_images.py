@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from photos import encoded, scene
 
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import REJECT_REASONS, DecodedPhoto, DecodeLimits, Reject
@@ -17,6 +18,9 @@ DATA = Path(os.environ.get("TAGGER_DATA", Path(__file__).parents[4] / "shared" /
 ARCHIVE, MANIFEST = DATA / "bad-images.zip", DATA / "bad-images.manifest.csv"
 
 pytestmark = pytest.mark.skipif(not ARCHIVE.exists(), reason=f"{ARCHIVE} is absent; set TAGGER_DATA to its folder")
+
+NEIGHBOUR = encoded(scene(), "PNG")
+"""Decoded after each file, in the same child or the other one."""
 
 # The manifest's names for the formats that are read; MPO is a JPEG with more pictures behind it.
 ACCEPTED = {"JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"}
@@ -38,10 +42,12 @@ def rows():
 def answers(rows):
     with zipfile.ZipFile(ARCHIVE) as archive, DecodeChildren(2, Fit(), DecodeLimits()) as children:
         before = children.pids()
-        answered = children.decode([archive.read(row["file"]) for row in rows])
+        (expected,) = children.decode([NEIGHBOUR])
+        answered = children.decode([photo for row in rows for photo in (archive.read(row["file"]), NEIGHBOUR)])
         assert children.pids() == before, "no file may kill a child"
         assert max(map(peak_bytes, before)) < 1.5 * 2**30
-    return answered
+    assert all((neighbour.pixels == expected.pixels).all() for neighbour in answered[1::2])
+    return answered[::2]
 
 
 def peak_bytes(pid):
@@ -73,6 +79,13 @@ def test_good_files_of_accepted_formats_and_sizes_are_pictures(rows, answers):
         if isinstance(answer, Reject)
     }
     assert refused == WHY_NOT
+
+
+def test_pictures_have_the_size_that_was_measured(rows, answers):
+    """Sides in either order: the manifest's are of the upright picture, ours as stored."""
+    for row, answer in zip(rows, answers, strict=True):
+        if isinstance(answer, DecodedPhoto):
+            assert {answer.width, answer.height} == {int(row["width"]), int(row["height"])}, row["file"]
 
 
 def test_no_bad_file_becomes_a_picture(rows, answers):

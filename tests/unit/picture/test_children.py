@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from odd_photos import tiff
 from photos import encoded, large, plain, scene, slow
 
 from tagger.picture.children import DecodeChildren
@@ -111,11 +112,67 @@ def test_a_photo_over_the_wall_limit_is_given_up_and_its_neighbours_are_not():
         assert children.pids() != before
 
 
+@pytest.mark.parametrize(("stopped_s", "expected"), [(1.0, "picture"), (60.0, "decode_timeout")])
+def test_a_child_that_the_machine_does_not_let_work_is_waited_for_but_not_for_ever(stopped_s, expected):
+    with DecodeChildren(1, FIT, DecodeLimits(wall_s=0.5)) as children:
+        children.decode([SMALL])
+        child = children.pids()[0]
+        os.kill(child, signal.SIGSTOP)
+        wake = threading.Timer(stopped_s, os.kill, (child, signal.SIGCONT))
+        wake.start()
+        answers = reasons(children.decode([SMALL, SMALL]))
+        wake.cancel()
+        assert answers == [expected, "picture"]
+
+
 def test_a_photo_over_the_memory_limit_is_given_up_and_its_child_lives_on():
     with DecodeChildren(1, FIT, DecodeLimits(memory_bytes=100_000_000)) as children:
         before = children.pids()
         assert reasons(children.decode([SMALL, LARGE, SMALL])) == ["picture", "decode_memory", "picture"]
         assert children.pids() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("JPEG", {"progressive": True}),
+        ("WebP", {"method": 0}),
+        ("WebP", {"method": 0, "lossless": True}),
+        ("AVIF", {"speed": 10}),
+    ],
+)
+def test_a_good_photo_over_the_memory_limit_is_not_called_corrupt(name, options):
+    photo = encoded(plain((10, 200, 30), size=(2500, 2000)), name, **options)
+    with DecodeChildren(1, FIT, DecodeLimits(memory_bytes=10_000_000)) as children:
+        assert reasons(children.decode([photo, SMALL])) == ["decode_memory", "picture"]
+
+
+def test_a_photo_that_fits_into_no_memory_itself_is_given_up_and_its_neighbours_are_not():
+    with DecodeChildren(1, FIT, DecodeLimits(memory_bytes=20_000_000)) as children:
+        assert reasons(children.decode([SMALL, SMALL + bytes(60_000_000), SMALL])) == [
+            "picture", "decode_memory", "picture"
+        ]  # fmt: skip
+
+
+TAKEN_OVER = """
+    from multiprocessing.connection import Connection
+    import sys
+    connection = Connection(int(sys.argv[-3]))
+    connection.send_bytes(b"ready")
+    while connection.recv_bytes():
+        connection.send_bytes({answer})
+"""
+
+
+@pytest.mark.parametrize("answer", ["bytes(10**8)", "b'no answer'", "b'{}'"])
+def test_a_child_that_answers_anything_else_counts_as_dead(monkeypatch, tmp_path, answer):
+    interpreter = tmp_path / "python"
+    (tmp_path / "child.py").write_text(textwrap.dedent(TAKEN_OVER.replace("{answer}", answer)))
+    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/child.py "$@"\n')
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    with DecodeChildren(1, FIT, LIMITS) as children:
+        assert reasons(children.decode([SMALL])) == ["decode_crashed"]
 
 
 def test_the_large_photo_is_a_picture_under_the_default_limits(children):
@@ -142,6 +199,12 @@ def test_a_death_is_blamed_on_the_one_photo_in_hand(how, times, expected):
 
 def test_a_crash_is_named():
     assert "SIGABRT" in killed_while_decoding(signal.SIGABRT, 2)[1].detail
+
+
+def test_what_the_libraries_say_of_a_photo_is_not_printed(children, capfd):
+    boastful = tiff([(256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (277, 3, 1, 65535)])
+    assert reasons(children.decode([boastful] * 2)) == ["corrupt"] * 2
+    assert capfd.readouterr().err == ""
 
 
 def test_a_child_that_died_idle_costs_nothing(children):

@@ -1,9 +1,11 @@
 """Formats by their first bytes, and JPEG scans by their markers."""
 
+import time
+
 import pytest
 from photos import encoded, many_scans, scene
 
-from tagger.picture.header import ACCEPTED_FORMATS, ends_early, jpeg_scan_count, picture_format
+from tagger.picture.header import ACCEPTED_FORMATS, ends_early, jpeg_scan_count, picture_format, stated_size
 
 
 @pytest.mark.parametrize("name", ACCEPTED_FORMATS)
@@ -56,6 +58,33 @@ def test_scans_inside_metadata_and_behind_the_end_are_not_counted():
 def test_a_cut_jpeg_ends_the_count():
     photo = encoded(scene(), "JPEG")
     assert [jpeg_scan_count(photo[:length]) for length in (0, 1, 2, 3, 30)] == [0] * 5
+
+
+def test_scans_behind_a_long_run_of_filling_bytes_are_counted_at_once():
+    photo = encoded(scene(), "JPEG")
+    started = time.process_time()
+    assert jpeg_scan_count(photo[:2] + b"\xff" * 3_000_000 + b"\0" + photo[2:]) == 1
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("WebP", {}),
+        ("WebP", {"lossless": True}),
+        ("WebP", {"exif": b"Exif\0\0"}),
+        ("WebP", {"save_all": True, "append_images": [scene(301, 200).rotate(180)]}),
+        ("AVIF", {}),
+    ],
+)
+def test_a_webp_or_avif_states_its_size_before_it_is_opened(name, options):
+    photo = encoded(scene(301, 200), name, **options)
+    assert stated_size(photo, name) == (301, 200)
+    assert stated_size(photo[:20], name) is None
+
+
+def test_other_formats_are_left_to_their_readers():
+    assert stated_size(encoded(scene(), "PNG"), "PNG") is None
 
 
 @pytest.mark.parametrize("name", ["WebP", "AVIF"])

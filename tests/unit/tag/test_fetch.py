@@ -21,7 +21,7 @@ class Flaky(Root):
         super().__init__("flaky://images")
         self.errors, self.data, self.calls = errors, data, 0
 
-    def fetch(self, key, etag):
+    def fetch(self, key, etag, within_s):
         self.calls += 1
         if self.errors.get(key):
             raise FetchFailed(self.errors[key].pop(0), "told by storage")
@@ -36,7 +36,7 @@ LIMITS = DecodeLimits(max_bytes=1000)
 
 
 def settings(images, pauses_s=(0, 0)):
-    return FetchSettings(images, 4, 1, Fit(), LIMITS, pauses_s)
+    return FetchSettings(images, 4, 1, Fit(), LIMITS, pauses_s=pauses_s)
 
 
 @pytest.fixture(scope="module", autouse=True)
