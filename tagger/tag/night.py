@@ -21,7 +21,6 @@ from tagger.storage import Root, open_root
 from tagger.tables.record import RunRecord
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
-from tagger.tag import metrics
 from tagger.tag.bottleneck import bottleneck, busy_s
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.infer import TaggerLike
@@ -261,7 +260,6 @@ class Night:
         )
         with uninterrupted():
             self.tables.commit_run(record, files.tags, files.rejects)
-        metrics.gauge("last_commit_timestamp_seconds", time.time())
         return record
 
     def _nothing_new(
