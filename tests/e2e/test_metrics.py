@@ -1,9 +1,11 @@
 """What Prometheus scrapes of a real nightly run: the numbers of its row in `runs`."""
 
+import contextlib
 import io
 import re
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections import defaultdict
 
@@ -59,11 +61,13 @@ def scraped(port: int) -> dict[tuple[str, str], float]:
     return sums
 
 
-def scraped_until(port: int, name: str, value: float) -> dict[tuple[str, str], float]:
-    """What is scraped once this metric has this value, or after a minute."""
+def scraped_until(port: int, name: str, own: str, value: float) -> dict[tuple[str, str], float]:
+    """What is scraped once this series has this value, or after half a minute."""
+    found: dict[tuple[str, str], float] = {}
     for _ in range(60):
-        found = scraped(port)
-        if found.get((name, "")) == value:
+        with contextlib.suppress(urllib.error.URLError):  # the exporter may come up after Ray
+            found = scraped(port)
+        if found.get((name, own)) == value:
             break
         time.sleep(0.5)
     return found
@@ -79,7 +83,7 @@ def test_a_run_counts_what_its_record_says(port, tmp_path):
     tag = TagConfig(unit_size=4, batch_size=2, decode_children=1, max_reject_share=0.5)
     summary = night.run(Config(root=root.uri, date=DAY, tag=tag), night.Serving("0.02", "slow", "v1", Fit(), load))
 
-    found = scraped_until(port, "ray_tagger_units_staged_total", 3.0)
+    found = scraped_until(port, "ray_tagger_units_staged_total", "", 3)
     assert found["ray_tagger_units_staged_total", ""] == 3
     assert found["ray_tagger_photos_tagged_total", ""] == summary.tagged == 10
     assert found["ray_tagger_photos_rejected_total", "not_an_image"] == 1
@@ -95,6 +99,6 @@ def test_a_run_counts_what_its_record_says(port, tmp_path):
 def test_gauges_are_there_while_a_run_works(port):
     worked = Worked(planned=11, staged_before=4)
     with Progress("20261122-00000000-001", worked).told():
-        found = scraped_until(port, "ray_tagger_run_info", 1.0)
+        found = scraped_until(port, "ray_tagger_run_photos", "staged", 4)
     assert found["ray_tagger_run_info", ""] == 1
     assert (found["ray_tagger_run_photos", "planned"], found["ray_tagger_run_photos", "staged"]) == (11, 4)
