@@ -38,7 +38,7 @@ MEASURES = {
     "tagger_stage_seconds": Measure("counter", "stage", "time that processes worked, summed over processes"),
     "tagger_batch_seconds": Measure("histogram", "", "time of one batch through the networks, maps and masks"),
     "tagger_run_photos": Measure("gauge", "state", "photos of the run: `planned` so far, `staged` of them"),
-    "tagger_last_commit_timestamp_seconds": Measure("gauge", "", "when this cluster last committed a run, Unix time"),
+    "tagger_run_info": Measure("gauge", "run_id", "1 while the run works"),
 }
 
 
@@ -49,7 +49,7 @@ def count(name: str, amount: float, value: str = "") -> None:
 
 
 def gauge(name: str, amount: float, value: str = "") -> None:
-    """Set the gauge tagger_`name`."""
+    """Set the gauge tagger_`name`. Ray forgets a gauge some 20 seconds after it was set: set it again and again."""
     if ray.is_initialized():
         _metric(f"tagger_{name}").set(amount, _labels(f"tagger_{name}", value))
 

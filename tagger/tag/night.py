@@ -27,7 +27,6 @@ from tagger.storage import Root, open_root
 from tagger.tables.record import RunRecord
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
-from tagger.tag import metrics
 from tagger.tag.bottleneck import bottleneck, busy_s
 from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
@@ -357,7 +356,6 @@ class Night:
         )
         with uninterrupted():
             self.tables.commit_run(record, files.tags, files.rejects)
-        metrics.gauge("last_commit_timestamp_seconds", time.time())
         return record
 
     def _nothing_new(

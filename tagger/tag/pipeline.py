@@ -81,8 +81,6 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
             if row["failure"]:
                 raise pickle.loads(row["failure"])
             worked.add(row)
-            metrics.gauge("run_photos", worked.planned, "planned")
-            metrics.gauge("run_photos", worked.done, "staged")
     except RayTaskError:
         raise  # a bug in an operator; its text holds the worker's trace
     except (RayError, ExecutionTimeoutError) as error:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tagger.tag import metrics
+
 _LOG = logging.getLogger(__name__)
 
 LINE_EVERY_S = 10.0
@@ -112,8 +114,11 @@ class Progress:
             self._tell(live=None)
 
     def look(self) -> None:
-        """Note the counts, and log a line when one is due."""
+        """Note the counts, set the gauges, and log a line when one is due."""
         now_s = self._clock()
+        metrics.gauge("run_info", 1, self._run_id)
+        metrics.gauge("run_photos", self._worked.planned, "planned")
+        metrics.gauge("run_photos", self._worked.done, "staged")
         if self._worked.units:
             self._rates.look(now_s, self._worked.done)
         if now_s - self._told_s >= LINE_EVERY_S:
