@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from tagger.s3 import arrow_s3, delta_options, s3_client, s3_environment
 
 _MAKING_CLIENT = threading.Lock()
 _MISSING = {"NoSuchKey", "404", "NotFound"}
+_TERMINAL_COLOR = re.compile(r"\x1b\[\d*m")
+"""deltalake colors the arrows between its causes."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {"AccessDenied", "403", "Forbidden", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "400"}
 
@@ -57,7 +60,7 @@ def outages_told(root: "Root") -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(_TERMINAL_COLOR.sub("", str(error)).split())
         raise StorageUnavailable(f"What lies under {root.uri} did not answer: {reason}. Try again later.") from error
 
 
