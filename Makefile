@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench bench-training evidence faults-train story docs lock clean
+.PHONY: help setup demo check test e2e bench bench-training evidence faults-train faults-night story docs lock clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ evidence: setup ## The tables of docs/focus.md and docs/robustness.md, from labe
 faults-train: setup ## Lose workers, the command, the disk and the store in a real training: the table of docs/training-faults.md
 	$(BIN)/pytest -m long tests/e2e/test_training.py
 	$(BIN)/python -m tests.e2e.training_faults
+
+faults-night: setup ## Kill, cut off and mislead real nights, some 150 of them, hours long: the table of docs/reliability.md
+	$(BIN)/python -m tests.e2e.night_faults --work $(or $(WORK),build/faults-night)
 
 story: setup ## White T-shirts on white, tagged off the background: what is caught, and what is flagged in vain
 	$(BIN)/python -m tests.e2e.wrong_reason
