@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 AUDITOR := pip-audit==2.10.1
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench bench-training evidence faults-train fuzz-decode story docs lock audit clean
+.PHONY: help setup demo check test e2e bench bench-training evidence faults-train faults-night fuzz-decode story docs lock audit clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ faults-train: setup ## Lose workers, the command, the disk and the store in a re
 fuzz-decode: setup ## Decode damaged photos without end: make fuzz-decode MINUTES=60 SEED=1 [CORPUS=FOLDER]; goes on where it was
 	$(BIN)/python -m tests.fuzz.decode --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) \
 	  $(if $(CORPUS),--corpus $(CORPUS)) --work build/fuzz-$(or $(SEED),1)
+
+faults-night: setup ## Kill, cut off and mislead real nights, some 150 of them, hours long: the table of docs/reliability.md
+	$(BIN)/python -m tests.e2e.night_faults --work $(or $(WORK),build/faults-night)
 
 story: setup ## White T-shirts on white, tagged off the background: what is caught, and what is flagged in vain
 	$(BIN)/python -m tests.e2e.wrong_reason

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ FETCH_WITHIN_S = 60.0
 
 _MAKING_CLIENT = threading.Lock()
 _FULL_PAGE = 1000
-_ONE = 1
+_TERMINAL_COLOR = re.compile(r"\x1b\[\d*m")  # deltalake colors the arrows between its causes
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -74,7 +75,7 @@ def outages_told(root: "Root") -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(_TERMINAL_COLOR.sub("", str(error)).split())
         raise StorageUnavailable(f"What lies under {root.uri} did not answer: {reason}. Try again later.") from error
 
 
@@ -331,7 +332,7 @@ class S3Root(Root):
                         yield StoredObject(key, entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
 
     def first_key(self, prefix: str = "", after: str = "") -> str | None:
-        return next((found.key for found in self._listed(prefix, after, _ONE)), None)
+        return next((found.key for found in self._listed(prefix, after, 1)), None)
 
     def stat(self, key: str) -> StoredObject:
         with self._told("look up", key):

@@ -125,20 +125,22 @@ class Tables:
     def commit(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
         """One transaction that adds the files, possibly none, to a table. False where the run's is already in.
 
-        Other writers may commit meanwhile. StorageUnavailable where the log refuses again and again,
-        FileNotFoundError where a file is gone (a table that names a missing file cannot be read).
+        Other writers may commit meanwhile, and answers may get lost: each attempt asks first. StorageUnavailable where
+        the log refuses again and again or does not answer, FileNotFoundError where a file is gone (a table that names a
+        missing file cannot be read).
         """
-        refusals = []
         for attempt in range(_ATTEMPTS):
             try:
                 return self._commit_now(name, run_id, files)
             except CommitFailedError as error:
-                refusals.append(str(error))
-                time.sleep(0.1 * 2**attempt)
-        raise StorageUnavailable(
-            f"{self._place(name).uri} refused run {run_id} {_ATTEMPTS} times, at last with: {refusals[-1]}. "
-            "Start the job again when no other job writes."
-        )
+                failure = StorageUnavailable(
+                    f"{self._place(name).uri} refused run {run_id} {_ATTEMPTS} times, at last with: {error}. "
+                    "Start the job again when no other job writes."
+                )
+            except StorageUnavailable as error:
+                failure = error
+            time.sleep(0.1 * 2**attempt)
+        raise failure
 
     def committed_run_ids(self) -> frozenset[str]:
         """Ids of all committed runs."""

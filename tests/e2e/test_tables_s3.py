@@ -2,6 +2,7 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import boto3
 import pytest
@@ -13,6 +14,7 @@ from tagger.tables.history import recent_runs
 from tagger.tables.query import run_query, summary
 from tagger.tables.store import Tables
 from tagger.tables.units import read_unit, staged_units, write_unit
+from tests.e2e.faulty_s3 import FaultyS3, Refuse, Reset, Rule, Unanswered
 from tests.older_runs import write_with_the_older_version
 from tests.tables_rows import commit_unit, record, reject, tag, unit
 
@@ -89,6 +91,31 @@ def test_a_table_of_an_older_version_is_read_and_widened(root, monkeypatch):
     assert commit_unit(Tables(root), "r2", unit([tag("b", "r2")]), warnings=["w"])
     assert run_query(root, "select warnings from runs order by run_id")["warnings"].to_pylist() == [None, ["w"]]
     assert [run.run_id for run in recent_runs(root, 1)] == ["r2"]
+
+
+@pytest.mark.parametrize(
+    "fault", [Reset(), Unanswered(), Refuse(503, "SlowDown")], ids=lambda fault: type(fault).__name__
+)
+@pytest.mark.parametrize("version", [0, 1], ids=["creation", "commit"])
+def test_a_request_that_fails_in_a_commit_is_tried_again_and_adds_nothing_twice(
+    root, endpoint, environment, fault, version
+):
+    with closing(
+        FaultyS3(endpoint, [Rule(rf"PUT \S*/tables/\w+/_delta_log/0*{version}\.json", fault, times=3)])
+    ) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
+        commit_unit(Tables(root), "r1", ROWS)
+        assert proxy.struck == 3
+    environment.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert (count(root, "tags"), count(root, "rejects"), count(root, "runs")) == (2, 1, 1)
+
+
+def test_an_outage_is_told_without_the_terminals_colors(root, endpoint, environment):
+    with closing(FaultyS3(endpoint, [Rule(r"PUT \S*_delta_log", Reset())])) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
+        with pytest.raises(StorageUnavailable, match="did not answer") as told:
+            commit_unit(Tables(root), "r1", ROWS)
+    assert "\x1b" not in str(told.value)
 
 
 def test_an_endpoint_that_does_not_answer_is_an_outage(environment):

@@ -25,11 +25,12 @@ from moto.server import ThreadedMotoServer
 from tagger.catalog.synth.writer import write_catalogue
 from tagger.storage import Root, open_root
 from tagger.train.checkpoint import unpack_weights
-from tests.e2e.lossy_proxy import LossyProxy
+from tests.e2e.faulty_s3 import FaultyS3, Outage, Rule
+from tests.e2e.small_disk import DiskLeftOut, kept_full, small_disk
 from tests.e2e.training_watch import cut_short, kill_a_worker, newest_arrays, place, registered
 
 OUTAGE_S = 30
-TMPFS_MB = 96
+DISK_MB = 96
 EPOCHS = 2
 CHECKOUT = Path(__file__).parents[2]
 SETTINGS = [
@@ -200,45 +201,27 @@ def checkpoint_cut_short(series: Series, fault: str) -> Row:
 
 def full_disk(series: Series, fault: str) -> Row | None:
     """The root's disk is kept full until the command stops; space is made; then --resume."""
-    disk = series.folder / "disk"
-    disk.mkdir(exist_ok=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_MB}m", "none", str(disk)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        print(f"{fault} is left out, for a small disk cannot be mounted here: {mounted.stderr.strip()}")
-        return None
     try:
-        training = Training(series.folder, str(disk / "full"), cache=series.cache)
-        training.start()
-        training.reach("type", MIDDLE)
-        filler = disk / "filler"
-        while training.process.poll() is None:
-            _fill(filler)
-            time.sleep(0.1)
-        filler.unlink()
-        return _finish(series, fault, training)
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+        with small_disk(series.folder / "disk", DISK_MB) as disk:
+            training = Training(series.folder, str(disk / "full"), cache=series.cache)
+            training.start()
+            training.reach("type", MIDDLE)
+            with kept_full(disk):
+                training.process.wait(1800)
+            return _finish(series, fault, training)
+    except DiskLeftOut as reason:
+        print(f"{fault} is left out: {reason}")
+        return None
 
 
-def _fill(file: Path) -> None:
-    with file.open("ab", buffering=0) as out:
-        try:
-            for _ in range(TMPFS_MB * 256):
-                out.write(bytes(4096))
-        except OSError:
-            return
-
-
-def _store_lost(series: Series, fault: str, lose: Callable[[LossyProxy, Training], None]) -> Row:
-    proxy = LossyProxy(series.endpoint)
+def _store_lost(series: Series, fault: str, lose: Callable[[FaultyS3, Training], None]) -> Row:
+    proxy = FaultyS3(series.endpoint)
     try:
         training = Training(series.folder, f"s3://shop/{fault}", endpoint=proxy.uri)
         training.start()
         lose(proxy, training)
         row = _finish(series, fault, training)
-        assert proxy.losses == 1, "the store was never lost"
+        assert proxy.struck == 1, "the store was never lost"
         return row
     finally:
         proxy.close()
@@ -247,16 +230,17 @@ def _store_lost(series: Series, fault: str, lose: Callable[[LossyProxy, Training
 def store_lost_in_training(series: Series, fault: str) -> Row:
     """The object store breaks all connections for 30 s."""
 
-    def lose(proxy: LossyProxy, training: Training) -> None:
+    def lose(proxy: FaultyS3, training: Training) -> None:
         training.reach("type", MIDDLE)
-        proxy.lose(OUTAGE_S)
+        proxy.follow([Rule("", Outage(OUTAGE_S), times=1)])
 
     return _store_lost(series, fault, lose)
 
 
 def store_lost_in_a_save(series: Series, fault: str) -> Row:
     """The same, in the middle of the request that writes a checkpoint."""
-    return _store_lost(series, fault, lambda proxy, _: proxy.lose_at(rb"(PUT|POST) \S*arrays\.npz", 1, OUTAGE_S))
+    rule = Rule(r"(PUT|POST) \S*arrays\.npz", Outage(OUTAGE_S), skip=1, times=1)
+    return _store_lost(series, fault, lambda proxy, _: proxy.follow([rule]))
 
 
 FAULTS: dict[str, Callable[[Series, str], Row | None]] = {
