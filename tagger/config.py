@@ -201,6 +201,8 @@ class TagConfig(_Section):
     """Concurrent GETs of one fetch task."""
     download_wall_s: Annotated[float, Field(gt=0)] = 60.0
     """Longest time the bytes of one photo may take to arrive, in one try; slower ones are `download_failed`."""
+    outage_wait_s: Annotated[float, Field(ge=0)] = 120.0
+    """How long a unit waits for a storage that is out before the run stops (exit 5, resumable)."""
     decode_children: Positive = 2
     """Decode processes of one fetch task."""
     decode_wall_s: Annotated[float, Field(gt=0)] = 10.0

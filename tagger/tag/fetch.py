@@ -30,7 +30,7 @@ class FetchSettings:
     """Where photos come from and what they may cost.
 
     download_wall_s: longest time for the bytes of one photo, in one try. pauses_s: waits before downloads are tried
-    again.
+    again; in an outage the last of them is repeated for outage_wait_s seconds.
     """
 
     images: Root
@@ -40,6 +40,7 @@ class FetchSettings:
     limits: DecodeLimits
     download_wall_s: float = FETCH_WITHIN_S
     pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)
+    outage_wait_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,17 @@ def chunked(photos: Sequence[StoredObject], limit_bytes: int) -> Iterator[list[S
 def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Download]:
     """The photos in order, failed ones tried again after each pause. StorageUnavailable in an outage."""
     answers = [Download(photo) for photo in photos]
-    for pause_s in (0.0, *settings.pauses_s):
-        waiting = [n for n, answer in enumerate(answers) if answer.is_open]
-        if not waiting:
-            break
-        time.sleep(pause_s)
+    pauses, until_s = iter(settings.pauses_s), time.monotonic() + settings.outage_wait_s
+    while waiting := [n for n, answer in enumerate(answers) if answer.is_open]:
         tried = _download_once([answers[n] for n in waiting], len(answers), settings)
         for n, answer in zip(waiting, tried, strict=True):
             answers[n] = answer
+        failed = sum(answer.is_open for answer in answers)
+        is_awaited = is_outage(failed, len(answers)) and time.monotonic() < until_s
+        pause_s = next(pauses, settings.pauses_s[-1] if is_awaited else None)
+        if not failed or pause_s is None:
+            break
+        time.sleep(pause_s)
     failures = [answer.failure for answer in answers if answer.is_open]
     if is_outage(len(failures), len(answers)):
         detail = next((failure.detail for failure in failures if failure), "no answer")

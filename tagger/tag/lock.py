@@ -1,7 +1,8 @@
 """One run a date: a lease that its holder renews.
 
 Lease number n of a date is the object `work/locks/<date>/<n>.json`, made by a conditional write. The highest number
-holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can.
+holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can, and
+which is looked at once more for the sake of servers that take conditional writes less strictly.
 So a holder that slept too long never overwrites its successor: it sees a higher number and stops. Leases are not
 deleted (a listing of a folder that changes may show neither the old nor the new name, and numbers would start again);
 they take 200 bytes a run, and a vacuum leaves the newest of a date that rests.
@@ -21,13 +22,16 @@ from pathlib import Path
 from types import TracebackType
 
 from tagger.errors import DateLocked, StorageUnavailable
-from tagger.storage import Root, StoredObject
+from tagger.storage import LocalRoot, Root, StoredObject
 
 _LOG = logging.getLogger(__name__)
 
 LEASE_S = 20.0
 """A lease that was not renewed for so long is expired. Hosts' clocks must agree to a few seconds."""
 RENEW_S = 5.0
+CONFIRM_S = 1.0
+"""Some servers let several of many simultaneous conditional writes win. So whoever made a number looks again after this
+long: the date is whose lease stands there, the last that was written."""
 RESTS_S = 86_400.0
 """A date whose newest lease was renewed so long ago rests: no run is about to take over an older one."""
 
@@ -115,8 +119,15 @@ class DateLock:
             if holder is not None and holder.is_held(time.time()):
                 return holder
             self._lease, self._number = replace(self._lease, renewed_at=time.time()), highest + 1
-            if self._leases.create_once(_key(self._number), _bytes(self._lease)):
+            if self._leases.create_once(_key(self._number), _bytes(self._lease)) and self._is_confirmed():
                 return None
+
+    def _is_confirmed(self) -> bool:
+        """Whether the new lease is still ours. On a disk no second one can have taken its place."""
+        if isinstance(self._leases, LocalRoot):
+            return True
+        time.sleep(CONFIRM_S)
+        return _load(self._leases, _key(self._number)) == self._lease
 
     def _keep(self) -> None:
         while not self._stop.wait(self._renew_s):

@@ -310,8 +310,9 @@ class Night:
             max_bytes=tag.max_file_mb * 2**20, wall_s=tag.decode_wall_s, memory_bytes=tag.decode_memory_mb * 2**20
         )
         fetch = FetchSettings(
-            self.images, tag.download_threads, tag.decode_children, self.serving.fit, limits, tag.download_wall_s
-        )
+            self.images, tag.download_threads, tag.decode_children, self.serving.fit, limits, tag.download_wall_s,
+            outage_wait_s=tag.outage_wait_s,
+        )  # fmt: skip
         stamp = RunStamp(state.run_id, state.identity.date, state.identity.config_digest)
         return TagJob(
             self.root, stamp, self.serving.uri, fetch, tag.batch_size, tag.cpus_per_actor, gpus=int(tag.use_gpu)

@@ -1,6 +1,7 @@
 import datetime as dt
 import io
 import itertools
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -75,6 +76,24 @@ def test_an_outage_rejects_nobody_and_does_not_try_everything():
 def test_a_short_outage_is_waited_for():
     images = Flaky({f"{n:03d}": ["download_failed"] for n in range(100)})
     assert all(answer.data for answer in download(photos(100), settings(images, pauses_s=(0,) * 25)))
+
+
+def test_an_outage_is_waited_for_as_long_as_is_asked_and_a_lone_failure_is_not(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    def patient(failures):
+        images = Flaky({"000": ["download_failed"] * failures})
+        return replace(settings(images, pauses_s=(1, 10)), outage_wait_s=60)
+
+    assert download(photos(1), patient(6))[0].attempts == 7 and now[0] == 51
+    now[0] = 0.0
+    with pytest.raises(StorageUnavailable):
+        download(photos(1), patient(99))
+    assert now[0] == 61
+    now[0] = 0.0
+    assert download(photos(100), patient(99))[0].attempts == 3 and now[0] == 11
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from tagger.errors import DateLocked
-from tagger.storage import open_root
+from tagger.storage import Root, open_root
 from tagger.tag.lock import LEASE_S, DateLock, Lease
 
 DAY = dt.date(2026, 11, 22)
@@ -117,3 +117,40 @@ def test_of_many_that_see_an_expired_lease_one_takes_it(root):
         thread.join()
     assert (len(taken), len(refused)) == (1, 7)
     taken[0].__exit__(None, None, None)
+
+
+class CarelessRoot(Root):
+    """A storage whose conditional writes all win, as if each had come first."""
+
+    def __init__(self, uri):
+        super().__init__(uri)
+        self._place = open_root(uri)
+        self.list_objects, self.read_bytes = self._place.list_objects, self._place.read_bytes
+        self.write_bytes = self._place.write_bytes
+
+    def create_once(self, key, data):
+        self.write_bytes(key, data)
+        return True
+
+
+def test_where_all_conditional_writes_win_one_run_holds_the_date_all_the_same(root, monkeypatch):
+    monkeypatch.setattr("tagger.tag.lock.CONFIRM_S", 0.5)
+    careless, start, outcomes = CarelessRoot(root.uri), threading.Barrier(6), []
+
+    def take():
+        lock = DateLock(careless, DAY, 0)
+        start.wait()
+        try:
+            lock.__enter__()
+            outcomes.append(lock)
+        except DateLocked:
+            outcomes.append(None)
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    holders = [lock for lock in outcomes if lock]
+    assert len(outcomes) == 6 and len(holders) == 1
+    holders[0].release()
