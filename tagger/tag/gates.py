@@ -46,6 +46,19 @@ class RowGate:
         )
 
 
+def check_rejects(run_id: str, ledger: Ledger, allowed: float) -> None:
+    """GateRefused where a larger share of the photos was rejected for good than is allowed."""
+    photos = ledger.tagged + ledger.rejected
+    if ledger.final_rejects <= allowed * photos:
+        return
+    reasons = ", ".join(f"{reason} {count}" for reason, count in ledger.rejected_by_reason.most_common())
+    raise GateRefused(
+        f"Run {run_id}: {ledger.final_rejects} of {photos} photos ({ledger.final_rejects / photos:.1%}) were rejected, "
+        f"more than tag.max_reject_share={allowed:g} allows ({reasons}). Nothing was committed. Look at the photos; if "
+        "they must be so, start again with a higher tag.max_reject_share: no work is lost."
+    )
+
+
 def check_flagged(run_id: str, ledger: Ledger, allowed: float | None) -> None:
     """GateRefused where a larger share of the tagged photos needs review than is allowed; None allows any."""
     if allowed is None or ledger.flagged <= allowed * ledger.tagged:

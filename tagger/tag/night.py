@@ -14,12 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import tagger
-from tagger.catalog.inventory import InventoryListing
-from tagger.catalog.keys_file import KeysListing, file_digest
-from tagger.catalog.listing import KeyRange, Listing, StorageListing
-from tagger.catalog.sorted_rows import SortedRows
 from tagger.config import Config
-from tagger.errors import GateRefused
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
 from tagger.stop import resumable, uninterrupted
@@ -30,11 +25,12 @@ from tagger.tables.units import staged_units
 from tagger.tag.bottleneck import bottleneck, busy_s
 from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
+from tagger.tag.gates import check_rejects
 from tagger.tag.infer import TaggerLike
 from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
 from tagger.tag.lock import DateLock
-from tagger.tag.manifest import Manifest, WorkUnit, complete, load_manifest, load_ranges, save_ranges
+from tagger.tag.manifest import Manifest, WorkUnit, complete, load_manifest
 from tagger.tag.pipeline import LoadTagger, TagJob, cluster_capacity, tag_units
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
@@ -49,6 +45,7 @@ from tagger.tag.runs import (
     save_state,
     unfinished_states,
 )
+from tagger.tag.selection import asked, cut, is_full, listing, ranges_of, tell
 from tagger.tag.stage import RunStamp
 from tagger.tag.summary import RunSummary, told_by
 from tagger.tag.watch import Findings, Known
@@ -57,11 +54,6 @@ _LOG = logging.getLogger(__name__)
 
 WAVE_UNITS = 2048
 """Units of a wave at most, per actor: Ray Data's driver keeps something of every unit until the wave is done."""
-RANGES_PER_TASK = 4
-"""Ranges are never of equal size: with some more of them than tasks, the tasks end at about the same time."""
-
-_ASKED = {"prefix", "since", "limit", "retag", "retry_rejects", "inventory"}
-"""The settings that say which photos are new."""
 _GO_ON = "Nothing staged is lost: start the same command again, and the run goes on from there."
 
 
@@ -149,7 +141,7 @@ class Night:
             return self._nothing_new(date, manifest, time.monotonic() - started, finished)
         inspection = Inspection(state.run_id, state.identity, self.serving.known, self.config.tag)
         ledger = check_ledger(self.root, state.run_id, manifest, inspection)
-        self.check_rejects(state, manifest, ledger)
+        check_rejects(state.run_id, ledger, self.config.tag.max_reject_share)
         findings = inspection.findings(self.root, ledger)
         lock.check()
         record = self.commit(state, manifest, ledger, findings)
@@ -208,9 +200,8 @@ class Night:
 
     def basis(self, committed: Iterable[str]) -> str:
         """Digest of what a manifest is made from: the committed runs and what is asked for."""
-        tag = self.config.tag
-        asked = tag.model_dump(mode="json", include=_ASKED) | {"keys": tag.keys_from and file_digest(tag.keys_from)}
-        return canonical_digest({"committed": sorted(committed), "images": self.images.uri, "asked": asked})
+        told = {"committed": sorted(committed), "images": self.images.uri, "asked": asked(self.config.tag)}
+        return canonical_digest(told)
 
     def work(self, state: RunState) -> tuple[Worked, RunState]:
         """Plan, and stage the units that are not staged yet, wave by wave; what it took is kept even if it fails."""
@@ -246,62 +237,33 @@ class Night:
                 yield wave
             return
         job = self.plan_job(state.run_id, state.identity)
-        with Planning(job, self.ranges(job), job.tag.list_tasks, worked) as planning:
+        with Planning(job, ranges_of(job), job.tag.list_tasks, worked) as planning:
             yield from planning.waves(most)
 
     def plan_job(self, run_id: str, identity: RunIdentity) -> PlanJob:
         """What planning needs to know."""
-        return PlanJob(self.root, run_id, self.listing(run_id), identity, self.config.tag)
-
-    def listing(self, run_id: str) -> Listing:
-        """Where the run's photos are looked for: a file of keys, an inventory, or the storage itself."""
-        tag, into = self.config.tag, self.root.child("work", run_id, "listing")
-        if tag.keys_from:
-            return KeysListing.prepare(tag.keys_from, self.images, tag.prefix, into)
-        if tag.inventory:
-            return InventoryListing.prepare(tag.inventory, self.images, tag.prefix, into)
-        return StorageListing(self.images, tag.prefix)
-
-    def ranges(self, job: PlanJob) -> list[KeyRange]:
-        """How the key space is cut: once a run, since its ranges are known by number."""
-        known = load_ranges(self.root, job.run_id)
-        if known is not None:
-            return known
-        ranges = cut(job)
-        save_ranges(self.root, job.run_id, ranges)
-        return ranges
-
-    @property
-    def is_full(self) -> bool:
-        """Whether every photo is listed, so that what is missing has vanished."""
         tag = self.config.tag
-        return not tag.prefix and not tag.keys_from and tag.limit is None
+        return PlanJob(self.root, run_id, listing(tag, self.images, self.listed(run_id)), identity, tag)
+
+    def listed(self, run_id: str) -> Root:
+        """Where the run keeps what it sorted of a file of keys or an inventory."""
+        return self.root.child("work", run_id, "listing")
 
     def estimate(self, date: datetime.date) -> Estimate:
         """What a run of this date would bring."""
         job = self.plan_job(f"dry-run-{secrets.token_hex(4)}", self.identity(date))
         try:
-            return estimate(job, cut(job), job.tag.price_per_hour, self.is_full)
+            return estimate(job, cut(job), job.tag.price_per_hour, is_full(job.tag))
         finally:
             remove_work(self.root, job.run_id)
 
     def manifest(self, state: RunState) -> Manifest:
         """The run's manifest, which is complete now."""
-        manifest = load_manifest(self.root, state.run_id)
+        tag, manifest = self.config.tag, load_manifest(self.root, state.run_id)
         if manifest is None:
-            manifest = complete(self.root, state.run_id, self.config.tag.unit_size, self.is_full)
-            _tell_counts(manifest, self.images)
-            self.tell_missing(state.run_id, manifest)
+            manifest = complete(self.root, state.run_id, tag.unit_size, is_full(tag))
+            tell(manifest, self.images, tag, self.listed(state.run_id))
         return manifest
-
-    def tell_missing(self, run_id: str, manifest: Manifest) -> None:
-        """Say how many of the keys that a person named are not there."""
-        tag = self.config.tag
-        if not tag.keys_from or tag.limit is not None:
-            return
-        asked = SortedRows(self.root.child("work", run_id, "listing")).count()
-        if asked > manifest.counts.listed:
-            _LOG.warning("%d of %d keys in %s are not there", asked - manifest.counts.listed, asked, tag.keys_from)
 
     def job(self, state: RunState) -> TagJob:
         """What the operators need to know."""
@@ -317,17 +279,6 @@ class Night:
         return TagJob(
             self.root, stamp, self.serving.uri, fetch, tag.batch_size, tag.cpus_per_actor, gpus=int(tag.use_gpu)
         )
-
-    def check_rejects(self, state: RunState, manifest: Manifest, ledger: Ledger) -> None:
-        """GateRefused where more photos were rejected for good than the configuration allows."""
-        share, allowed = ledger.final_rejects / manifest.new, self.config.tag.max_reject_share
-        if share > allowed:
-            reasons = ", ".join(f"{reason} {count}" for reason, count in ledger.rejected_by_reason.most_common())
-            raise GateRefused(
-                f"Run {state.run_id}: {ledger.final_rejects} of {manifest.new} photos ({share:.1%}) were rejected, "
-                f"more than tag.max_reject_share={allowed:g} allows ({reasons}). Nothing was committed. Look at the "
-                "photos; if they must be so, start again with a higher tag.max_reject_share: no work is lost."
-            )
 
     def commit(self, state: RunState, manifest: Manifest, ledger: Ledger, findings: Findings) -> RunRecord:
         """Write the table files and commit them: rejects, tags, runs."""
@@ -377,22 +328,6 @@ class Night:
             wall_s=wall_s,
             finished_earlier=finished,
         )
-
-
-def cut(job: PlanJob) -> list[KeyRange]:
-    """The key space in ranges; in one where a limit is to be kept, for ranges do not know of each other."""
-    return job.listing.ranges(1 if job.tag.limit is not None else RANGES_PER_TASK * job.tag.list_tasks)
-
-
-def _tell_counts(manifest: Manifest, images: Root) -> None:
-    counts = manifest.counts
-    _LOG.info("%d photos listed under %s, %d new", counts.listed, images.uri, manifest.new)
-    if counts.older_answers:
-        _LOG.info("%d have answers of an older model or other settings (tag.retag redoes them)", counts.older_answers)
-    if counts.vanished:
-        _LOG.info("%d answered photos are no longer there", counts.vanished)
-    if counts.unreadable_names:
-        _LOG.warning("%d files are left out: their names are not UTF-8. Rename them.", counts.unreadable_names)
 
 
 def _told(layout: Layout) -> str:
