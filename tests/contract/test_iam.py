@@ -21,6 +21,7 @@ READS = {
     "review": {"images", "models", "tables", "review"},
     "evaluate": {"images", "labels", "models"},
     "query": {"models", "tables"},
+    "upkeep": {"tables", "work"},
 }
 WRITES = {
     "train": {"models/*", "work/*", "cache/*"},
@@ -28,6 +29,7 @@ WRITES = {
     "review": {"review/*", "tables/annotations/*"},
     "evaluate": set(),
     "query": set(),
+    "upkeep": {"tables/*", "work/*"},
 }
 DELETES = {
     "train": {"work/*"},
@@ -35,6 +37,7 @@ DELETES = {
     "review": {"tables/annotations/_delta_log/*"},
     "evaluate": set(),
     "query": set(),
+    "upkeep": {"tables/*", "work/*"},
 }
 
 
