@@ -3,8 +3,10 @@
     plan     keys are made up, N of them; all but one in a hundred are answered in a committed table of the root; the
              ranges are listed, compared with the answers and written as a manifest, as Ray tasks
     commit   N staged rows -> ledger, table files, commit; the units are made up of one unit's rows
+    night    N small photos on this disk -> a whole night with the bundle of --model
 
 python -m benchmarks.night_scale --case plan commit --photos 100000 1000000 10000000 --work FOLDER
+python -m benchmarks.night_scale --case night --photos 1000 10000 100000 --work FOLDER [--model fashion-24x20]
 
 A table of a row for each number of photos: seconds, and the peak resident memory of the driver and of the largest
 worker, shared memory left out. What is made for a case is deleted after it.
@@ -12,25 +14,29 @@ worker, shared memory left out. What is made for a case is deleted after it.
 
 import argparse
 import datetime
+import io
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pyarrow as pa
+from PIL import Image, ImageDraw
 
 from tagger.catalog.listing import KeyRange
 from tagger.cluster import connected
-from tagger.config import RayConfig, TagConfig
+from tagger.config import Config, RayConfig, TagConfig
 from tagger.storage import Root, StoredObject, open_root
 from tagger.tables.record import RunRecord
 from tagger.tables.schema import REJECTS, TAGS
 from tagger.tables.store import Tables
 from tagger.tables.units import Unit, staged_units, write_unit
+from tagger.tag import night
 from tagger.tag.ledger import check_ledger, staged_rows
 from tagger.tag.manifest import Manifest, Shard, Stand, complete, save_range, save_ranges, write_shard
 from tagger.tag.plan import PlanJob
@@ -211,32 +217,59 @@ def full_rows(count: int) -> pa.Table:
     return pa.Table.from_pylist([{f.name: known.get(f.name, value(f)) for f in TAGS} for _ in range(count)], TAGS)
 
 
-CASES = {"plan": planned, "commit": committed}
+def tagged(root: Root, count: int, say: Callable[[str], None], model: str) -> dict[str, float]:
+    """Seconds of a whole night, and its rate."""
+    rng, images = np.random.default_rng(0), root.child("images")
+    photos = [small_photo(rng) for _ in range(50)]
+    for number in range(count):
+        images.write_bytes(key(number), photos[number % len(photos)])
+    say(f"{count} photos are written")
+    config = Config(root=root.uri, model=model, date=DAY, tag=TagConfig(max_reject_share=0.0))
+    summary = night.run(config)
+    if summary.tagged != count:
+        raise SystemExit(f"{summary.tagged} of {count} photos were tagged.")
+    return {"night, s": summary.wall_s, "photos/s": summary.photos_per_s}
+
+
+def small_photo(rng: np.random.Generator) -> bytes:
+    """A JPEG of 64 x 64 px, a shape before a background."""
+    picture = Image.new("RGB", (64, 64), (250, 250, 250))
+    ImageDraw.Draw(picture).rectangle((12, 16, 52, 48), tuple(int(value) for value in rng.integers(0, 256, 3)))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+CASES = ("plan", "commit", "night")
 
 
 def main() -> None:
     """Run the cases for every number of photos, and print a table each."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
+    options.add_argument("--case", nargs="+", choices=CASES, default=list(CASES))
     options.add_argument("--photos", nargs="+", type=int, default=[10_000, 100_000, 1_000_000])
+    options.add_argument("--model", default="fashion-24x20", help="A bundle's name or folder, for the case night.")
     options.add_argument("--work", type=Path, required=True, help="An empty folder with space: 600 bytes a photo.")
     arguments = options.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     with connected(RayConfig(num_cpus=2)):
         for case in arguments.case:
-            rows = [measured(case, count, arguments.work) for count in arguments.photos]
+            rows = [measured(case, count, arguments) for count in arguments.photos]
             names = list(rows[0])
             print(f"\n| {case}: {' | '.join(names)} |\n|{'---|' * len(names)}")
             for row in rows:
                 print(f"| {' | '.join(f'{row[name]:,.1f}'.removesuffix('.0') for name in names)} |", flush=True)
 
 
-def measured(case: str, count: int, work: Path) -> dict[str, float]:
+def measured(case: str, count: int, arguments: argparse.Namespace) -> dict[str, float]:
     """One row: what the case tells, and memory."""
-    root = open_root(str(work / f"{case}-{count}"))
+    root, say = open_root(str(arguments.work / f"{case}-{count}")), partial(print, flush=True)
     shutil.rmtree(root.uri, ignore_errors=True)
     with Memory() as memory:
-        told = CASES[case](root, count, lambda text: print(text, flush=True))
+        if case == "night":
+            told = tagged(root, count, say, arguments.model)
+        else:
+            told = (planned if case == "plan" else committed)(root, count, say)
     shutil.rmtree(root.uri, ignore_errors=True)
     return {"photos": float(count), **told, "driver, MiB": memory.driver / 2**20, "worker, MiB": memory.worker / 2**20}
 

@@ -24,7 +24,7 @@ PHOTOS = 24
 RAY_KILLS_AFTER_S = 3.0
 ROWS = "select image_key, color, focus from tags union all select image_key, reason, null from rejects order by 1"
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 class Night:
@@ -58,7 +58,7 @@ class Night:
             time.sleep(0.02)
         _, errors = process.communicate(timeout=60)
         seconds = time.monotonic() - since
-        _, left = psutil.wait_procs(started, timeout=180)
+        _, left = psutil.wait_procs(started, timeout=180)  # Ray's agents try for a minute to tell the end to nobody
         assert not left, f"Ray's processes outlive the command: {left}"
         return process.returncode, errors, seconds
 
