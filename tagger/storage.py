@@ -16,11 +16,14 @@ from urllib.parse import quote, urlsplit
 import fsspec
 import pyarrow.fs
 from botocore import exceptions as aws
+from urllib3.exceptions import HTTPError
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.s3 import arrow_s3, delta_options, s3_client, s3_environment
 
 _MAKING_CLIENT = threading.Lock()
+_BROKEN = (aws.BotoCoreError, HTTPError, OSError)
+"""What boto3 raises where the network fails; urllib3's own where the body of an error breaks off."""
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _TERMINAL_COLOR = re.compile(r"\x1b\[\d*m")
 """deltalake colors the arrows between its causes."""
@@ -311,7 +314,7 @@ class S3Root(Root):
             return bytes(answer["Body"].read())
         except aws.ClientError as error:
             raise FetchFailed(_fetch_reason(error), str(error)) from error
-        except (aws.BotoCoreError, OSError) as error:
+        except _BROKEN as error:
             raise FetchFailed("download_failed", str(error)) from error
 
     def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -341,7 +344,7 @@ class S3Root(Root):
             raise BadInput(f"Could not {action} {place}: {last} Correct the root or AWS_REGION.") from error
         except aws.ClientError as error:
             raise _client_error(error, action, place, self.bucket) from error
-        except (aws.BotoCoreError, OSError) as error:
+        except _BROKEN as error:
             raise StorageUnavailable(f"Could not {action} {place}: {error}. Check network and endpoint.") from error
 
 

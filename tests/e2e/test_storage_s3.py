@@ -5,6 +5,7 @@ import pickle
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,6 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.storage import open_root
+from tests.e2e.faulty_s3 import FaultyS3, Rule, Truncate
 
 ODD_KEYS = [
     "a b",
@@ -295,6 +297,15 @@ def test_what_a_person_must_correct_and_what_may_work_later(refusing, status, co
     with pytest.raises(error, match="s3://catalogue/shop/a"):
         root.read_bytes("a")
     assert reason(root, "a", "etag") == why
+
+
+def test_an_error_whose_words_break_off_is_an_outage(root, endpoint, environment):
+    with closing(FaultyS3(endpoint, [Rule("GET", Truncate())])) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
+        behind = open_root(root.uri)
+        with pytest.raises(StorageUnavailable, match="Could not read .*/absent"):
+            behind.read_bytes("absent")
+        assert reason(behind, "absent", "etag") == "download_failed"
 
 
 def test_an_endpoint_that_does_not_answer_is_an_outage(environment):

@@ -34,7 +34,7 @@ ALLOWED = {
     "config": Allowed(set(), {"pydantic"}),
     "config_file": Allowed({"config", "errors"}, {"omegaconf", "pydantic", "yaml"}),
     "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow"}),
-    "storage": Allowed({"errors", "s3"}, {"botocore", "fsspec", "pyarrow"}),
+    "storage": Allowed({"errors", "s3"}, {"botocore", "fsspec", "pyarrow", "urllib3"}),
     # 2: the core rooms never import each other
     "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
     "picture.augment": Allowed(BASE, {"numpy", "cv2"}),
