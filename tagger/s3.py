@@ -16,11 +16,15 @@ import boto3
 import pyarrow.fs
 from botocore import exceptions as aws
 from botocore.config import Config
+from urllib3.exceptions import HTTPError
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 
 _ARROW_ATTEMPTS = 10
 """Of a request through pyarrow. The growing waits between them add up to a minute, more or less."""
+
+BROKEN = (aws.BotoCoreError, HTTPError, OSError)
+"""What boto3 raises where the network fails; urllib3's own where the body of an error breaks off."""
 
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _DENIED = {"AccessDenied", "403", "Forbidden", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "400"}
@@ -111,7 +115,7 @@ def translated(action: str, place: str, bucket: str) -> Iterator[None]:
         raise BadInput(f"Could not {action} {place}: {last} Correct the root or AWS_REGION.") from error
     except aws.ClientError as error:
         raise _client_error(error, action, place, bucket) from error
-    except (aws.BotoCoreError, OSError) as error:
+    except BROKEN as error:
         raise StorageUnavailable(f"Could not {action} {place}: {error}. Check network and endpoint.") from error
 
 
@@ -133,7 +137,7 @@ def ended_after(body: Any, seconds: float) -> Iterator[None]:
     timer.start()
     try:
         yield
-    except (aws.BotoCoreError, OSError):
+    except BROKEN:
         if not is_late.is_set():
             raise
     finally:

@@ -18,7 +18,7 @@ import pyarrow.fs
 from botocore import exceptions as aws
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
-from tagger.s3 import arrow_s3, delta_options, ended_after, reject_reason, s3_client, s3_environment, translated
+from tagger.s3 import BROKEN, arrow_s3, delta_options, ended_after, reject_reason, s3_client, s3_environment, translated
 
 FETCH_WITHIN_S = 60.0
 """Longest time for a photo's bytes, unless the caller says another."""
@@ -377,7 +377,7 @@ class S3Root(Root):
                 return bytes(answer["Body"].read())
         except aws.ClientError as error:
             raise FetchFailed(reject_reason(error), str(error)) from error
-        except (aws.BotoCoreError, OSError) as error:
+        except BROKEN as error:
             raise FetchFailed("download_failed", str(error)) from error
 
     def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:

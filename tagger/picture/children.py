@@ -45,6 +45,9 @@ _STARVED_SHARE = 0.5
 # A death is blamed on the photo only when it happens again: the kernel may take memory from an innocent child.
 _ATTEMPTS = 2
 
+# The kernel may also take a child that is only starting.
+_STARTS = 3
+
 
 class DecodeChildren:
     """`count` decode children, started at once and kept until `close` (or the end of the `with` block).
@@ -158,15 +161,22 @@ class _Child:
         return status
 
     def _await_ready(self) -> None:
-        if self._is_ready:
-            return
+        """RuntimeError where one child after the other ends before it can decode."""
+        status = 0
+        for _ in range(_STARTS):
+            if self._is_ready or self._becomes_ready():
+                return
+            status = self._restart(_LAST_WORDS_S)
+        raise RuntimeError(
+            f"{_STARTS} decode children ({sys.executable}) ended before they were ready, the last with status {status}"
+        )
+
+    def _becomes_ready(self) -> bool:
         try:
             self._is_ready = self._connection.poll(_START_LIMIT_S) and self._connection.recv_bytes() == READY
         except (EOFError, OSError):
             self._is_ready = False
-        if not self._is_ready:
-            status = self.end(_LAST_WORDS_S)
-            raise RuntimeError(f"a decode child ({sys.executable}) ended with status {status} before it was ready")
+        return self._is_ready
 
 
 def _processor_s(pid: int) -> float:

@@ -254,7 +254,7 @@ CASES = {
         ),
         Case("actor-killed", on_disk, kill_processes(ACTOR, 2, (1, 6)), "SIGKILL to the actor that tags, twice"),
         Case("fetch-killed", on_disk, kill_processes(FETCH, 4, (1, 4)), "SIGKILL to a worker that fetches, four times"),
-        Case("child-killed", on_disk, kill_processes(CHILD, 6, (1, 3)), "SIGKILL to a decode child, six times"),
+        Case("child-killed", on_disk, kill_processes(CHILD, 4, (2, 8)), "SIGKILL to a decode child, four times"),
         Case(
             "nodes-killed", on_nodes, kill_nodes(5, (5, 20), (0, 6)), "SIGKILL to a random node; another joins", 8, 50
         ),

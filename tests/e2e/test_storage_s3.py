@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -24,6 +25,7 @@ from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
 from tagger.storage import LocalRoot, open_root
 from tagger.tag.fetch import FetchSettings, decode_children, fetch_and_decode
+from tests.e2e.faulty_s3 import FaultyS3, Rule, Truncate
 from tests.unit.picture.photos import png
 
 ODD_KEYS = [
@@ -388,6 +390,15 @@ def test_one_photo_that_trickles_is_a_reject_and_its_neighbours_are_pictures(tri
     decode_children(1, Fit(), DecodeLimits()).close()
     assert [each.photo.key for each in fetched.decoded] == ["a", "z"]
     assert [(r.photo.key, r.reject.reason, r.attempts) for r in fetched.rejected] == [("slow", "download_failed", 2)]
+
+
+def test_an_error_whose_words_break_off_is_an_outage(root, endpoint, environment):
+    with closing(FaultyS3(endpoint, [Rule("GET", Truncate())])) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
+        behind = open_root(root.uri)
+        with pytest.raises(StorageUnavailable, match="Could not read .*/absent"):
+            behind.read_bytes("absent")
+        assert reason(behind, "absent", "etag") == "download_failed"
 
 
 def test_an_endpoint_that_does_not_answer_is_an_outage(environment):

@@ -212,6 +212,12 @@ def test_a_child_that_died_idle_costs_nothing(children):
     assert reasons(children.decode([SMALL] * 4)) == ["picture"] * 4
 
 
+def test_a_child_that_dies_while_it_starts_costs_nothing():
+    with DecodeChildren(1, FIT, LIMITS) as children:
+        os.kill(children.pids()[0], signal.SIGKILL)
+        assert reasons(children.decode([SMALL])) == ["picture"]
+
+
 def test_a_child_that_cannot_start_is_an_error_and_not_a_reject(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with DecodeChildren(1, FIT, LIMITS) as children, pytest.raises(RuntimeError, match="/bin/false.*status 1"):
