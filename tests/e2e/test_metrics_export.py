@@ -56,7 +56,9 @@ def scraped(port: int) -> dict[tuple[str, str], float]:
     sums: dict[tuple[str, str], float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            own = next((sample.labels[name] for name in ("reason", "stage", "state") if name in sample.labels), "")
+            own = next(
+                (sample.labels[name] for name in ("reason", "stage", "state", "run_id") if name in sample.labels), ""
+            )
             sums[sample.name, own] += sample.value
     return sums
 
@@ -100,5 +102,5 @@ def test_gauges_are_there_while_a_run_works(port):
     worked = Worked(planned=11, staged_before=4)
     with Progress("20261122-00000000-001", worked).told():
         found = scraped_until(port, "ray_tagger_run_photos", "staged", 4)
-    assert found["ray_tagger_run_info", ""] == 1
+    assert found["ray_tagger_run_info", "20261122-00000000-001"] == 1
     assert (found["ray_tagger_run_photos", "planned"], found["ray_tagger_run_photos", "staged"]) == (11, 4)

@@ -30,7 +30,14 @@ def stage(tmp_path_factory):
     os.environ.update(before)
 
 
-@pytest.mark.parametrize("name", ["killed-units-s3", "killed-tags-s3", "resets", "actor-killed"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "killed-units-s3",
+        "actor-killed",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("killed-tags-s3", "resets")),
+    ],
+)
 def test_after_a_fault_the_same_command_ends_as_an_undisturbed_night(stage, name):
     series, place = stage
     trial = series.run(replace(CASES[name], place=place), 0)
