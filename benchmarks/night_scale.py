@@ -37,18 +37,21 @@ from tagger.tables.schema import REJECTS, TAGS
 from tagger.tables.store import Tables
 from tagger.tables.units import Unit, staged_units, write_unit
 from tagger.tag import night
+from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import check_ledger, staged_rows
 from tagger.tag.manifest import Manifest, Shard, Stand, complete, save_range, save_ranges, write_shard
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
 from tagger.tag.progress import Worked
 from tagger.tag.runs import RunIdentity
+from tagger.tag.watch import Known
 
 DAY = datetime.date(2026, 11, 22)
 NOON = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
 IDENTITY = RunIdentity(DAY, "m", "1", "c")
 _ONE_NEW_IN = 100
 _ROWS = 100_000
+_CLASSES = {"type": ("Shirt", "Top", "Dress"), "color": ("White", "Cream", "Grey")}
 _MAPS = {"color_cam": 64, "type_cam": 64, "product_mask": 128}
 
 
@@ -162,7 +165,9 @@ def committed(root: Root, count: int, say: Callable[[str], None]) -> dict[str, f
     manifest = staged(root, count)
     say(f"{count} photos: {len(staged_units(root, 'r1'))} units are staged")
     started = time.monotonic()
-    ledger = check_ledger(root, "r1", manifest)
+    inspection = Inspection("r1", IDENTITY, Known(_CLASSES), TagConfig())
+    ledger = check_ledger(root, "r1", manifest, inspection)
+    inspection.findings(root, ledger)
     checked, tables = time.monotonic(), Tables(root)
     files = tables.finalise("r1", DAY, staged_rows(root, "r1", manifest))
     written = time.monotonic()
@@ -199,13 +204,19 @@ def with_keys(rows: pa.Table, keys: list[str], rng: np.random.Generator) -> pa.T
 def full_rows(count: int) -> pa.Table:
     """Rows of `tags` in which nothing is null."""
     rng = np.random.default_rng(0)
-    top = [{"label": "White", "p": 0.6}, {"label": "Cream", "p": 0.3}, {"label": "Grey", "p": 0.1}]
+    tops = {
+        f"{name}_top3": [{"label": label, "p": p} for label, p in zip(labels, (0.6, 0.3, 0.1), strict=True)]
+        for name, labels in _CLASSES.items()
+    }
     known = {
         "run_id": "r1", "date": DAY, "tagged_at": NOON, "image_key": "", "etag": "0123456789abcdef0123456789abcdef",
         "size_bytes": 100_000, "last_modified": NOON, "format": "JPEG", "type": "Shirt", "color": "White",
-        "type_top3": top, "color_top3": top, "pointing_hit": True, "needs_review": False, "review_reasons": [],
+        "pointing_hit": True, "needs_review": False, "review_reasons": [],
         "model_name": "m", "model_version": "1", "config_digest": "c", "dominant_rgb": [250, 250, 250],
+        "type_confidence": 0.6, "color_confidence": 0.6, "focus_map": "class/post_bn", "engine": "e",
     }  # fmt: skip
+
+    known |= tops
 
     def value(field: pa.Field) -> object:
         if field.name in _MAPS:

@@ -24,7 +24,7 @@ _OWN = {"run_id", "tagged_at", "etag", "last_modified"}
 @dataclass(frozen=True)
 class Verdict:
     """problems: what is not as promised, in sentences; none where all is well. difference: the largest between two
-    numbers of a photo. orphans: table files that no log names, and that no reader sees."""
+    numbers of a photo whose answers count as the same. orphans: table files that no log names and no reader sees."""
 
     problems: tuple[str, ...]
     difference: float
@@ -74,7 +74,8 @@ def judged(root: Root, images: Root, expected_file: str, rejected: dict[str, str
         "{} runs do not hold what their record says, first {}": _half_runs(tags, rejects, runs),
     }
     problems = tuple(text.format(len(which), which[0]) for text, which in said.items() if which)
-    return Verdict(problems, max(distances.values(), default=0.0), _orphans(root))
+    same = [far for far in distances.values() if far <= TOLERANCE]
+    return Verdict(problems, max(same, default=0.0), _orphans(root))
 
 
 def apart(one: object, other: object) -> float:

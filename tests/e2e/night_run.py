@@ -54,7 +54,7 @@ class Night:
             )
 
     def end(self) -> int:
-        """Wait for the exit code, and for the processes that the command leaves behind."""
+        """Wait for the exit code. Processes below a killed command may outlive it: Ray's agents do by a minute."""
         try:
             code = self.process.wait(HUNG_S)
         except subprocess.TimeoutExpired:
@@ -63,7 +63,6 @@ class Night:
             code = HUNG
         self.seconds += time.monotonic() - self._started
         self.codes.append(code)
-        self._await_below()
         return code
 
     def finish(self) -> None:
@@ -78,7 +77,7 @@ class Night:
     def kill(self) -> None:
         """SIGKILL to the command; returns when it is dead."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            self._below = psutil.Process(self.process.pid).children(recursive=True)
+            self._below += psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait()
 
@@ -99,16 +98,11 @@ class Night:
         """Leave nothing behind but the root and the log."""
         if self.process.poll() is None:
             self.kill()
-        self._await_below()
+        for each in self._below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(self._below, 10)
         shutil.rmtree(self._ray, ignore_errors=True)
-
-    def _await_below(self) -> None:
-        """Processes of a killed command may not outlive it for long."""
-        left = psutil.wait_procs(self._below, 60)[1]
-        for each in left:
-            each.kill()
-        psutil.wait_procs(left, 10)
-        self._below.clear()
 
 
 def _command(name: str, *arguments: str) -> list[str]:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import random
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from tests.e2e.night_shop import Shop
 from tests.e2e.small_disk import small_disk
 
 if TYPE_CHECKING:
+    from ray._private.node import Node
     from ray.cluster_utils import Cluster
 
 DISK_MB = 64
@@ -104,12 +104,21 @@ def running_ray(cpus: int, environment: dict[str, str]) -> "Iterator[Cluster]":
     """A Ray of one node so far, on this machine, and what its workers find in their environment."""
     from ray.cluster_utils import Cluster  # reads the token that Ray's processes share
 
-    with mock.patch.dict(os.environ, OF_COMMANDS | environment):
-        cluster = Cluster(initialize_head=True, head_node_args=NODE | {"num_cpus": cpus, "include_dashboard": False})
+    before, head = _children(), NODE | {"num_cpus": cpus, "include_dashboard": False}
+    # Ray's own hooks for the end want the main thread, also of nodes that join later.
+    cluster = Cluster(shutdown_at_exit=False)
     try:
+        with mock.patch.dict(os.environ, OF_COMMANDS | environment):
+            cluster.add_node(**head)
         yield cluster
     finally:
         cluster.shutdown()
+        for each in _children() - before:  # of a node that did not come up
+            _killed(each)
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 @contextlib.contextmanager
@@ -144,7 +153,7 @@ def kill_nodes(times: int, every_s: tuple[float, float], replaced_after_s: tuple
         def strike() -> bool:
             cluster = scene.cluster
             assert cluster is not None
-            _kill_node(cluster, scene.rng.choice(cluster.worker_nodes))
+            _kill_node(cluster, scene.rng.choice(sorted(cluster.worker_nodes, key=_raylet)))
             time.sleep(scene.rng.uniform(*replaced_after_s))
             cluster.add_node(wait=False, **NODE)
             return True
@@ -167,7 +176,7 @@ def _again_and_again(scene: Scene, strike: Callable[[], bool], times: int, every
 def _started_by_us(word: str) -> list[psutil.Process]:
     """Of the command, or of the cluster it runs on, by process number."""
     found = []
-    for each in psutil.Process().children(recursive=True):
+    for each in _children():
         with contextlib.suppress(psutil.Error):
             if word in " ".join(each.cmdline()):
                 found.append(each)
@@ -182,10 +191,14 @@ def _killed(process: psutil.Process) -> bool:
     return True
 
 
-def _kill_node(cluster: "Cluster", node: object) -> None:
+def _kill_node(cluster: "Cluster", node: "Node") -> None:
     """As a machine goes: without a word, its workers with it."""
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)  # type: ignore[attr-defined]
+    raylet = psutil.Process(_raylet(node))
     for process in [raylet, *raylet.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGKILL)
+        _killed(process)
     cluster.remove_node(node, allow_graceful=False)
+
+
+def _raylet(node: "Node") -> int:
+    """Process number of a node's raylet."""
+    return node.all_processes["raylet"][0].process.pid
