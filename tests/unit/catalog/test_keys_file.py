@@ -64,9 +64,9 @@ FRAME = pd.DataFrame({"type": ["x", "y"], "image_key": ["é.jpg", "a b.jpg"]})
     ("name", "data"),
     [
         ("keys.csv", FRAME.to_csv(index=False).encode()),
-        ("keys.csv.gz", gzip.compress(FRAME.to_csv(index=False).encode())),
+        ("keys.csv.gz", gzip.compress(FRAME.to_csv(index=False).encode(), mtime=0)),
         ("keys.parquet", FRAME.to_parquet()),
-        ("keys.txt.gz", gzip.compress("é.jpg\na b.jpg".encode())),
+        ("keys.txt.gz", gzip.compress("é.jpg\na b.jpg".encode(), mtime=0)),
         ("keys", b"\xef\xbb\xbf" + "a b.jpg\né.jpg\n".encode()),
     ],
 )
