@@ -1,5 +1,6 @@
 """What every command takes: the configuration file, overrides in any order, and the flags for top-level keys."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,23 @@ DateOption = Annotated[str | None, typer.Option("--date", metavar="DATE", help="
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tracebacks and debug logs on standard error.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY.PATH=VALUE]...", help="Overrides, in order.")]
 Operands = Annotated[list[str] | None, typer.Argument(metavar="[OPERAND | KEY.PATH=VALUE]...", help=_OPERANDS)]
-FormatOption = Annotated[str, typer.Option("--format", help="table, csv or json.")]
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    """A check of --format that comes before any work."""
+
+    def checked(value: str) -> str:
+        if value not in allowed:
+            raise BadInput(f"--format {value} is not known here. Use {', '.join(allowed[:-1])} or {allowed[-1]}.")
+        return value
+
+    return checked
+
+
+FormatOption = Annotated[
+    str, typer.Option("--format", help="table, csv or json.", callback=_one_of("table", "csv", "json"))
+]
+FactsFormat = Annotated[str, typer.Option("--format", help="table or json.", callback=_one_of("table", "json"))]
 
 
 def prepare(config: str | None, arguments: list[str] | None, **flags: str | None) -> tuple[Config, list[str]]:

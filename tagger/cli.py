@@ -3,7 +3,6 @@
 Standard output holds the result alone; logs and progress go to standard error.
 """
 
-import datetime
 import json
 import logging
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -13,6 +12,7 @@ import typer
 from tagger.arguments import (
     ConfigFile,
     DateOption,
+    FactsFormat,
     FormatOption,
     ImagesOption,
     LabelsOption,
@@ -31,12 +31,11 @@ from tagger.config_file import as_yaml
 from tagger.entry import finish, start_logging
 from tagger.errors import BadInput, GateRefused
 from tagger.runs import runs_app
-from tagger.show import arrow_as, facts_as_text, rows_as
+from tagger.show import arrow_as, facts_as, facts_as_text, rows_as
 
 if TYPE_CHECKING:
     from tagger.report.canvas import PictureFile
     from tagger.tag.predict import Tagger
-    from tagger.tag.verify import Proof
 
 app = typer.Typer(
     help="Tag product photos with type and color, and know which tags not to trust.",
@@ -59,7 +58,6 @@ _SHEET_HELP = "A contact sheet instead of one photo."
 _SUSPECTS_HELP = "Labels that look wrong, as a page with photos for a person to decide."
 _AGAINST_HELP = "The bundle that serves: exit 3 where this one is worse on the same items."
 _DIFF_HELP = "Two models instead of one: which photos change their tag; labels are not needed."
-_VERDICTS = {"ok": "ok   ", "info": "info ", "wrong": "WRONG"}
 _OUT_HELP = "The picture to write; else explained.png or sheet-NAME.png."
 
 
@@ -118,7 +116,7 @@ def tag(
     serving = night.find_serving(loaded)
     with connected(loaded.ray):
         facts = (night.dry_run if dry_run else night.run)(loaded, serving).facts()
-    print(json.dumps(facts, indent=1) if style == "json" else facts_as_text(facts))
+    print(facts_as(facts, style))
 
 
 def _tag_photos(config: Config, photos: list[str], style: str) -> list[dict[str, Any]]:
@@ -258,7 +256,7 @@ def evaluate(
     suspects: Annotated[str | None, typer.Option("--suspects", metavar="FILE", help=_SUSPECTS_HELP)] = None,
     against: Annotated[str | None, typer.Option("--against", metavar="MODEL", help=_AGAINST_HELP)] = None,
     diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="BEFORE AFTER", help=_DIFF_HELP)] = None,
-    style: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    style: FactsFormat = "table",
     verbose: Verbose = False,
 ) -> None:
     """Measure a bundle on labelled photos, or, with --diff, show what changes between two.
@@ -284,7 +282,7 @@ def thresholds(
     out: Annotated[str | None, typer.Option("--out", metavar="DIR|s3://...", help=_VERSIONS_HELP)] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Let the new version serve at once.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be chosen; write nothing.")] = False,
-    style: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    style: FactsFormat = "table",
     verbose: Verbose = False,
 ) -> None:
     """Choose a bundle's thresholds, promises and risk model again, without training.
@@ -337,19 +335,15 @@ def verify(
         raise BadInput("Give date=YYYY-MM-DD, or --all, and not both.")
     from tagger.tag.verify import Proof
 
-    proof = Proof(existing_root(loaded))
-    wrong = [date for date in ([loaded.date] if loaded.date else proof.dates()) if not _is_proven(proof, date)]
+    proof, wrong = Proof(existing_root(loaded)), []
+    for night in [loaded.date] if loaded.date else proof.dates():
+        findings = proof.of(night)
+        print("".join(f"{finding.as_text()}\n" for finding in findings), end="")
+        if loaded.date and all(finding.verdict == "info" for finding in findings):
+            raise BadInput(f"No run of {night} is committed.")
+        wrong += [] if all(finding.is_ok for finding in findings) else [str(night)]
     if wrong:
-        raise GateRefused(f"The ledger of {', '.join(map(str, wrong))} does not add up; see above.")
-
-
-def _is_proven(proof: "Proof", date: datetime.date) -> bool:
-    findings = proof.of(date)
-    for finding in findings:
-        print(f"{_VERDICTS[finding.verdict]} {finding.subject}: {finding.text}")
-    if all(finding.verdict == "info" for finding in findings):
-        raise BadInput(f"No run of {date} is committed.")
-    return all(finding.is_ok for finding in findings)
+        raise GateRefused(f"The ledger of {', '.join(wrong)} does not add up; see above.")
 
 
 @review_app.command("export")

@@ -8,6 +8,7 @@ import typer
 from tagger.arguments import (
     ConfigFile,
     DateOption,
+    FactsFormat,
     FormatOption,
     ModelOption,
     Operands,
@@ -21,7 +22,7 @@ from tagger.arguments import (
 from tagger.config import Config
 from tagger.entry import start_logging
 from tagger.errors import BadInput
-from tagger.show import facts_as_json, facts_as_text, rows_as
+from tagger.show import facts_as, rows_as
 
 if TYPE_CHECKING:
     from tagger.storage import Root
@@ -30,8 +31,6 @@ runs_app = typer.Typer(help="Nightly runs: list, look at, go on with, give up, c
 
 _GRACE_HELP = "Leave what was written in the last HOURS."
 _AGE_HELP = "Dates at least so many days ago, where no date is named."
-
-FactsFormat = Annotated[str, typer.Option("--format", help="table or json.")]
 
 
 @runs_app.command("list")
@@ -71,7 +70,7 @@ def show(
     _, place, run_id = _of_run(config, arguments, verbose, root=root)
     from tagger.tag.history import show_run
 
-    print(_facts(show_run(place, run_id), style))
+    print(facts_as(show_run(place, run_id), style))
 
 
 @runs_app.command()
@@ -99,7 +98,7 @@ def resume(
     loaded = config_to_resume(loaded, run, serving)
     with connected(loaded.ray):
         summary = night.run(loaded, serving)
-    print(_facts(summary.facts(), style))
+    print(facts_as(summary.facts(), style))
 
 
 @runs_app.command()
@@ -118,7 +117,7 @@ def abort(
     from tagger.tag.upkeep import abort_run
 
     run = abort_run(place, run_id, loaded.tag.lock_wait_s)
-    print(_facts(run.as_row(datetime.datetime.now(datetime.UTC)), style))
+    print(facts_as(run.as_row(datetime.datetime.now(datetime.UTC)), style))
 
 
 @runs_app.command()
@@ -188,9 +187,3 @@ def _of_run(
 
 def _rows(rows: list[dict[str, Any]], style: str, nothing: str) -> str:
     return nothing if style == "table" and not rows else rows_as(rows, style)
-
-
-def _facts(facts: dict[str, Any], style: str) -> str:
-    if style not in ("table", "json"):
-        raise BadInput(f"--format {style} is not known here. Use table or json.")
-    return facts_as_json(facts) if style == "json" else facts_as_text(facts)

@@ -49,6 +49,11 @@ def facts_as_text(facts: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {printable(_flat(_plain(value)))}" for name, value in facts.items())
 
 
+def facts_as(facts: Mapping[str, Any], style: str) -> str:
+    """Named facts as `json`, one object, or in any other style as text."""
+    return facts_as_json(facts) if style == "json" else facts_as_text(facts)
+
+
 def facts_as_json(facts: Mapping[str, Any]) -> str:
     """Named facts as one JSON object, written as `rows_as` writes them."""
     return json.dumps(_plain(facts), ensure_ascii=False, indent=1)

@@ -12,11 +12,10 @@ import datetime
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -149,14 +148,6 @@ class Tables:
             rows = runs.to_table(columns=["run_id"], filter=pc.field("status") == COMMITTED)
         return frozenset(rows["run_id"].to_pylist())
 
-    def known_tags(self) -> Iterator[pa.RecordBatch]:
-        """(image_key, etag, model_version, config_digest) of every committed tag; no other column is read."""
-        return self._committed("tags", ["image_key", "etag", "model_version", "config_digest"])
-
-    def known_rejects(self) -> Iterator[pa.RecordBatch]:
-        """(image_key, etag, reason) of every committed reject; no other column is read."""
-        return self._committed("rejects", ["image_key", "etag", "reason"])
-
     def delta(self, name: str) -> DeltaTable | None:
         """The Delta table as its log is now; none where nothing was committed to it yet."""
         uri, options = self._place(name).delta()
@@ -222,12 +213,6 @@ class Tables:
         ]
         properties = CommitProperties(app_transactions=[Transaction(run_id, 1)])
         table.create_write_transaction(actions, "append", SCHEMAS[name], [PARTITION], commit_properties=properties)
-
-    def _committed(self, name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        committed = pa.array(sorted(self.committed_run_ids()), pa.string())
-        rows = self.dataset(name)
-        with outages_told(self._root):
-            yield from rows.to_batches(columns=columns, filter=pc.field("run_id").isin(committed))
 
     def _work_folders(self) -> list[str]:
         filesystem, base = self._root.child("work").arrow()

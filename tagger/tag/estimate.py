@@ -6,15 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 
 from tagger.catalog.listing import KeyRange
-from tagger.errors import ClusterUnavailable
 from tagger.storage import Root
 from tagger.tables.query import run_query
 from tagger.tag.manifest import summed
 from tagger.tag.plan import Found, PlanJob, look_at_range
-from tagger.tag.planning import task_error
+from tagger.tag.planning import listing_errors
 
 _RATES = """
 SELECT (tagged + rejected) / epoch(finished_at - started_at) AS rate FROM runs
@@ -72,12 +70,8 @@ def usual_rate(root: Root) -> float | None:
 def _looked_at(job: PlanJob, ranges: Sequence[KeyRange]) -> list[Found]:
     look = ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(look_at_range)
     waiting, found = list(ranges), []
-    try:
+    with listing_errors():
         while waiting:
             now, waiting = waiting[: job.tag.list_tasks], waiting[job.tag.list_tasks :]
             found += ray.get([look.remote(job, part) for part in now])
-    except RayTaskError as error:
-        raise task_error(error) from None
-    except RayError as error:
-        raise ClusterUnavailable(f"The photos could not be listed: {str(error).splitlines()[0]}") from error
     return found

@@ -108,14 +108,11 @@ class Planning:
         )
         shards = task.remote(self._job, number, part)
         try:
-            for shard in shards:
-                yield ray.get(shard)
-                if self._is_stopped:
-                    return
-        except RayTaskError as error:
-            raise task_error(error) from None
-        except RayError as error:
-            raise ClusterUnavailable(f"The photos could not be listed: {str(error).splitlines()[0]}") from error
+            with listing_errors():
+                for shard in shards:
+                    yield ray.get(shard)
+                    if self._is_stopped:
+                        return
         finally:
             with contextlib.suppress(RayError, ValueError):
                 ray.cancel(shards)
@@ -126,6 +123,13 @@ def _shards(job: PlanJob, number: int, part: KeyRange) -> Iterator[Shard]:
     yield from (shard for shard in plan_range(job, number, part))
 
 
-def task_error(error: RayTaskError) -> Exception:
-    """The task's own error where it says what to do, else Ray's with the worker's trace."""
-    return error.cause if isinstance(error.cause, TaggerError) else error
+@contextlib.contextmanager
+def listing_errors() -> Iterator[None]:
+    """A task's own error where it says what to do, else Ray's with the worker's trace; ClusterUnavailable where Ray
+    lost the tasks."""
+    try:
+        yield
+    except RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, TaggerError) else error) from None
+    except RayError as error:
+        raise ClusterUnavailable(f"The photos could not be listed: {str(error).splitlines()[0]}") from error

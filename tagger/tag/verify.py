@@ -66,6 +66,11 @@ class Finding:
         """Whether nothing is broken."""
         return self.verdict != "wrong"
 
+    def as_text(self) -> str:
+        """The finding as a line; what is wrong stands out."""
+        word = self.verdict.upper() if self.verdict == "wrong" else self.verdict
+        return f"{word:<5} {self.subject}: {self.text}"
+
 
 def verify(root: Root, date: datetime.date) -> list[Finding]:
     """What there is to say about a date; see `Proof.of`."""

@@ -97,6 +97,8 @@ def test_config_show_is_yaml_and_flags_are_overrides(capsys):
         (["evaluate", "--diff", *TWICE], 2, "No photos are named"),
         (["evaluate", "--diff", *TWICE, "--images", "/no/such/folder"], 2, "There is no folder '/no/such/folder'"),
         (["evaluate", "--diff", *TWICE, "--images", "shop", "--html", "e.html"], 2, "Leave out --json, --html"),
+        (["runs", "resume", "RUN", "root=shop", "--format", "csv"], 2, "--format csv is not known here"),
+        (["tag", "root=shop", "--format", "xml"], 2, "--format xml is not known here. Use table, csv or json."),
         (["verify", "root=shop"], 2, "Give date=YYYY-MM-DD, or --all"),
         (["verify", "root=shop", "--all", "date=2026-11-22"], 2, "Give date=YYYY-MM-DD, or --all"),
         (["runs", "list"], 2, "No root is named"),

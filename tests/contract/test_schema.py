@@ -1,5 +1,6 @@
 import datetime as dt
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
+from tagger.config import RetriedReason
 from tagger.flags.reasons import REASONS
 from tagger.picture.decode import REJECT_REASONS
 from tagger.storage import open_root
@@ -133,3 +135,7 @@ def test_the_reasons_are_the_rooms_own():
     assert set(REVIEW_REASONS) == set(REASONS)
     assert tuple(FINAL_REASONS) == REJECT_REASONS
     assert not set(FINAL_REASONS) & set(TRANSIENT_REASONS)
+
+
+def test_every_final_reason_can_be_tried_again():
+    assert set(get_args(RetriedReason)) == {"all", *FINAL_REASONS}

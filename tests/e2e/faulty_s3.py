@@ -291,7 +291,7 @@ class _Server(ThreadingHTTPServer):
         return time.monotonic() >= self.proxy.lost_until
 
     def handle_error(self, request: object, client_address: object) -> None:
-        raise  # noqa: PLE0704  a fault's own error must be seen
+        raise  # a fault's own error must be seen
 
 
 @dataclass

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests.e2e.night_answers import judged, open_keys, save_expected
 from tests.e2e.night_cases import CASES, Case
-from tests.e2e.night_run import HUNG
+from tests.e2e.night_run import HUNG, OF_COMMANDS
 from tests.e2e.night_scene import Scene, on_disk
 from tests.e2e.night_shop import REJECTED, Shop
 from tests.e2e.small_disk import DiskLeftOut
@@ -186,6 +186,7 @@ def main() -> None:
         folder = (options.work or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         _give_token(folder / "ray-token")
+        os.environ.update(OF_COMMANDS)  # nodes that join in a trial must load this checkout too
         record = Record(folder / "trials.jsonl")
         if not options.table:
             with contextlib.closing(Shop(folder, options.photos, options.endpoint)) as shop:

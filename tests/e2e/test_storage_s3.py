@@ -25,7 +25,7 @@ from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
 from tagger.storage import LocalRoot, open_root
 from tagger.tag.fetch import FetchSettings, decode_children, fetch_and_decode
-from tests.e2e.faulty_s3 import FaultyS3, Rule, Truncate
+from tests.e2e.faulty_s3 import FaultyS3, Rule, Truncate, Unanswered
 from tests.unit.picture.photos import png
 
 ODD_KEYS = [
@@ -390,6 +390,14 @@ def test_one_photo_that_trickles_is_a_reject_and_its_neighbours_are_pictures(tri
     decode_children(1, Fit(), DecodeLimits()).close()
     assert [each.photo.key for each in fetched.decoded] == ["a", "z"]
     assert [(r.photo.key, r.reject.reason, r.attempts) for r in fetched.rejected] == [("slow", "download_failed", 2)]
+
+
+def test_whoever_created_an_object_knows_it_though_the_answer_got_lost(root, endpoint, environment):
+    with closing(FaultyS3(endpoint, [Rule("PUT", Unanswered(), times=1)])) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
+        behind = open_root(root.uri)
+        assert behind.create_once("mine", b"first") and proxy.struck == 1
+        assert not behind.create_once("mine", b"second") and behind.read_bytes("mine") == b"first"
 
 
 def test_an_error_whose_words_break_off_is_an_outage(root, endpoint, environment):

@@ -65,7 +65,7 @@ def test_a_run_without_rejects_has_an_empty_transaction(tables):
 
 def test_nothing_is_committed_in_a_fresh_root(tables):
     assert tables.committed_run_ids() == frozenset() and tables.unfinished_runs() == []
-    assert list(tables.known_tags()) == [] and not tables.has("tags", "r1")
+    assert keys(tables, "tags") == [] and not tables.has("tags", "r1")
 
 
 class Crashed(Exception):
@@ -138,16 +138,6 @@ def test_a_missing_file_never_enters_a_table(tables):
     with pytest.raises(FileNotFoundError, match="part-r2-0-0123456789abcdef.parquet is gone"):
         tables.commit("tags", "r2", [DataFile("date=2026-11-22/part-r2-0-0123456789abcdef.parquet", 9, 1)])
     assert keys(tables, "tags") == ["a", "b"]
-
-
-def test_known_rows_are_those_of_committed_runs(root, tables):
-    commit_unit(tables, "r1", unit([tag("a", model_version="7", config_digest="c")], [reject("c")]))
-    with pytest.raises(Crashed):
-        commit_unit(CrashingTables(root, "runs"), "r2", unit([tag("d", "r2")], [reject("e", "r2")]))
-    known = [row for batch in tables.known_tags() for row in batch.to_pylist()]
-    assert known == [{"image_key": "a", "etag": "e1", "model_version": "7", "config_digest": "c"}]
-    rejected = [row for batch in tables.known_rejects() for row in batch.to_pylist()]
-    assert rejected == [{"image_key": "c", "etag": "e1", "reason": "corrupt"}]
 
 
 def test_runs_that_commit_at_once_are_all_committed(root):

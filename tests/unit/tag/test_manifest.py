@@ -94,4 +94,5 @@ def test_a_shard_is_written_once(root):
     write_shard(root, "r1", "00000-00000", PHOTOS, STAND)
     with pytest.raises(DateLocked, match="Another process plans run r1"):
         write_shard(root, "r1", "00000-00000", PHOTOS[:3], STAND)
+    assert write_shard(root, "r1", "00000-00000", PHOTOS, STAND) == Shard("00000-00000", 10)  # its answer got lost
     assert written_shards(root, "r1", 0)[0] == [Shard("00000-00000", 10)]

@@ -202,11 +202,13 @@ def test_a_range_that_was_stopped_goes_on_behind_its_last_shard(root, images, mo
 
 
 class RacedListing(StorageListing):
-    """While it is listed, another process plans the same run."""
+    """After it was listed, another process plans the same run, and finds one photo more."""
 
     def photos(self, part, after=""):
+        listed = list(super().photos(part, after))
+        self.images.write_bytes("b", b"123")
         list(plan_range(job(self.images, self.images), 0, part))
-        yield from super().photos(part, after)
+        yield from listed
 
 
 def test_a_shard_that_another_process_wrote_meanwhile_stops_the_planning(images):
