@@ -44,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
-review_app = typer.Typer(help="Flagged items to annotators and their answers back.", no_args_is_help=True)
+review_app = typer.Typer(help="Flagged items, with the reasons, for annotators.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(review_app, name="review")
 app.add_typer(runs_app, name="runs")
@@ -106,6 +106,8 @@ def tag(
     named = {"tag.keys_from": keys_from, "tag.retry_rejects": retry_rejects}
     arguments = [*(arguments or []), *(f"{key}={value}" for key, value in named.items() if value)]
     loaded, photos = prepare(config, arguments, root=root, images=images, model=model, date=date)
+    if photos and (dry_run or any(named.values())):
+        raise BadInput("Named photos are tagged on the spot. Leave out --dry-run, --keys-from and --retry-rejects.")
     if photos:
         print(rows_as(_tag_photos(loaded, photos, style), style))
         return

@@ -4,9 +4,11 @@ Credentials come from the standard AWS chain alone, the endpoint from `AWS_ENDPO
 """
 
 import contextlib
+import hashlib
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +18,7 @@ import boto3
 import pyarrow.fs
 from botocore import exceptions as aws
 from botocore.config import Config
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
@@ -26,6 +29,17 @@ _ARROW_ATTEMPTS = 10
 BROKEN = (aws.BotoCoreError, HTTPError, OSError)
 """What boto3 raises where the network fails; urllib3's own where the body of an error breaks off."""
 
+_BROKEN_BODY = (aws.IncompleteReadError, aws.ResponseStreamingError, aws.FlexibleChecksumError, HTTPError)
+
+WHOLE_BODIES = retry(
+    retry=retry_if_exception_type(_BROKEN_BODY),
+    stop=stop_after_attempt(5),
+    wait=wait_random_exponential(max=5),
+    reraise=True,
+)
+"""Asks again where an answer's body breaks off or is damaged: boto3 itself only tries again until an answer begins."""
+
+_MD5 = re.compile("[0-9a-f]{32}")
 _MISSING = {"NoSuchKey", "404", "NotFound"}
 _DENIED = {"AccessDenied", "403", "Forbidden", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "400"}
 
@@ -144,6 +158,17 @@ def ended_after(body: Any, seconds: float) -> Iterator[None]:
         timer.cancel()
     if is_late.is_set():
         raise FetchFailed("download_failed", f"the bytes did not arrive within {seconds:g} s")
+
+
+def is_as_stored(data: bytes, answer: Mapping[str, Any]) -> bool:
+    """Whether nothing in the answer of GetObject says that its bytes changed on the way.
+
+    A plain etag is the bytes' MD5, but not where a key of KMS or of the client encrypts them (AWS, S3 API reference,
+    "Object", ETag). A few stores draw theirs at random: there the answer is False for every object.
+    """
+    etag = answer.get("ETag", "").strip('"')
+    is_other = answer.get("ServerSideEncryption", "").startswith("aws:kms") or "SSECustomerAlgorithm" in answer
+    return is_other or not _MD5.fullmatch(etag) or hashlib.md5(data, usedforsecurity=False).hexdigest() == etag
 
 
 def reject_reason(error: aws.ClientError) -> str:

@@ -1,12 +1,10 @@
 """Roots: a local folder or `s3://bucket/prefix`, one interface. With its clients in `s3.py`, all that knows S3."""
 
 import contextlib
-import errno
 import os
 import re
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,16 +15,30 @@ import fsspec
 import pyarrow.fs
 from botocore import exceptions as aws
 
+from tagger.disk import may_hold, walk, written_beside
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
-from tagger.s3 import BROKEN, arrow_s3, delta_options, ended_after, reject_reason, s3_client, s3_environment, translated
+from tagger.s3 import (
+    BROKEN,
+    WHOLE_BODIES,
+    arrow_s3,
+    delta_options,
+    ended_after,
+    is_as_stored,
+    reject_reason,
+    s3_client,
+    s3_environment,
+    translated,
+)
 
 FETCH_WITHIN_S = 60.0
 """Longest time for a photo's bytes, unless the caller says another."""
 
 _MAKING_CLIENT = threading.Lock()
 _FULL_PAGE = 1000
+_DENIED = re.compile(
+    "401 Unauthorized|403 Forbidden|ACCESS_DENIED|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch"
+)
 _TERMINAL_COLOR = re.compile(r"\x1b\[\d*m")  # deltalake colors the arrows between its causes
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
@@ -69,13 +81,16 @@ def open_file(uri: str) -> tuple["Root", str]:
 
 @contextlib.contextmanager
 def outages_told(root: "Root") -> Iterator[None]:
-    """StorageUnavailable for the bare OSError by which deltalake and pyarrow tell an outage."""
+    """StorageUnavailable for the bare OSError by which deltalake and pyarrow tell an outage, BadInput for a refusal."""
     try:
         yield
     except FileNotFoundError:
         raise
     except OSError as error:
         reason = " ".join(_TERMINAL_COLOR.sub("", str(error)).split())
+        if _DENIED.search(reason):
+            told = f"Not allowed to use what lies under {root.uri}: {reason}"
+            raise BadInput(f"{told}. Check the credentials and the bucket's policy.") from error
         raise StorageUnavailable(f"What lies under {root.uri} did not answer: {reason}. Try again later.") from error
 
 
@@ -168,7 +183,7 @@ class LocalRoot(Root):
 
     def list_objects(self, prefix: str = "", after: str = "", start: str = "", end: str = "") -> Iterator[StoredObject]:
         low, high = max(after, start, key=os.fsencode), os.fsencode(end)
-        for path, key in _walk(self.uri, "", lambda folder: _may_hold(folder, prefix, low)):
+        for path, key in walk(self.uri, "", lambda folder: may_hold(folder, prefix, low)):
             name = os.fsencode(key)
             if end and name >= high:
                 return
@@ -195,7 +210,7 @@ class LocalRoot(Root):
 
     def write_bytes(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        with _written_beside(path, data) as temporary:
+        with written_beside(path, data) as temporary:
             os.replace(temporary, path)
 
     def delete(self, key: str) -> None:
@@ -203,7 +218,7 @@ class LocalRoot(Root):
 
     def create_once(self, key: str, data: bytes) -> bool:
         path = self._path(key)
-        with _written_beside(path, data) as temporary, contextlib.suppress(FileExistsError):
+        with written_beside(path, data) as temporary, contextlib.suppress(FileExistsError):
             os.link(temporary, path)
             return True
         return path.read_bytes() == data
@@ -234,54 +249,10 @@ class LocalRoot(Root):
         return fsspec.filesystem("file")
 
 
-@contextlib.contextmanager
-def _written_beside(path: Path, data: bytes) -> Iterator[str]:
-    """A complete file in the same folder, for the length of the block."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        yield temporary
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        wanted = f"{len(data)} bytes to {path}"
-        raise StorageUnavailable(f"Could not write {wanted}: {error.strerror}. Make space on that disk.") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
 def _stored_file(path: str, key: str) -> StoredObject:
     stat = os.stat(path)
     modified = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, tz=UTC)
     return StoredObject(key, f"{stat.st_mtime_ns:x}-{stat.st_size:x}", stat.st_size, modified)
-
-
-def _may_hold(folder: str, prefix: str, after: str) -> bool:
-    """Whether keys below `folder`, which ends with "/", can start with `prefix` and be greater than `after`."""
-    may_start = folder.startswith(prefix) or prefix.startswith(folder)
-    return may_start and (after.startswith(folder) or os.fsencode(folder) > os.fsencode(after))
-
-
-def _walk(folder: str, prefix: str, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """Files below a folder as (path, key), ordered by the key's bytes as S3 orders them ("a.b" before "a/b")."""
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    named = [(os.fsencode(e.name) + (b"/" if e.is_dir() else b""), e.name, e.is_dir()) for e in entries]
-    for _, name, is_folder in sorted(named):
-        path = os.path.join(folder, name)
-        if is_folder and is_wanted(f"{prefix}{name}/"):
-            yield from _walk(path, f"{prefix}{name}/", is_wanted)
-        elif not is_folder and not name.startswith(".writing-"):
-            yield path, prefix + name
 
 
 class S3Root(Root):
@@ -352,7 +323,11 @@ class S3Root(Root):
 
     def read_bytes(self, key: str) -> bytes:
         with self._told("read", key):
-            return bytes(self._s3.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read())
+            return self._whole(key)
+
+    @WHOLE_BODIES
+    def _whole(self, key: str) -> bytes:
+        return bytes(self._s3.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read())
 
     def write_bytes(self, key: str, data: bytes) -> None:
         with self._told("write", key):
@@ -372,13 +347,24 @@ class S3Root(Root):
 
     def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         try:
-            answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(key), IfMatch=f'"{etag}"')
-            with ended_after(answer["Body"], within_s):
-                return bytes(answer["Body"].read())
+            first, is_sure = self._sent(key, etag, within_s)
+            if is_sure:
+                return first
+            again, is_sure = self._sent(key, etag, within_s)
         except aws.ClientError as error:
             raise FetchFailed(reject_reason(error), str(error)) from error
         except BROKEN as error:
             raise FetchFailed("download_failed", str(error)) from error
+        if is_sure or again == first:  # the same twice is what the store holds, whatever its etag is made of
+            return again
+        raise FetchFailed("download_failed", f"two tries brought different bytes, neither those of the etag {etag}")
+
+    def _sent(self, key: str, etag: str, within_s: float) -> tuple[bytes, bool]:
+        """The object's bytes as they came, and whether nothing says that they changed on the way."""
+        answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(key), IfMatch=f'"{etag}"')
+        with ended_after(answer["Body"], within_s):
+            data = bytes(answer["Body"].read())
+        return data, is_as_stored(data, answer)
 
     def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:
         return arrow_s3(s3_environment()), f"{self.bucket}/{self.prefix}".rstrip("/")

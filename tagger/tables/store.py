@@ -19,11 +19,11 @@ from typing import NamedTuple
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow.fs import FileSelector, FileType, SubTreeFileSystem
 
-from tagger.errors import StorageUnavailable
+from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, outages_told
 from tagger.tables.parts import TARGET_BYTES, DataFile, PartWriter
 from tagger.tables.record import RunRecord
@@ -149,13 +149,19 @@ class Tables:
         return frozenset(rows["run_id"].to_pylist())
 
     def delta(self, name: str) -> DeltaTable | None:
-        """The Delta table as its log is now; none where nothing was committed to it yet."""
+        """The Delta table as its log is now; none where nothing was committed to it yet. BadInput for a damaged log."""
         uri, options = self._place(name).delta()
         try:
             with outages_told(self._root):
                 return DeltaTable(uri, storage_options=options)
         except TableNotFoundError:
             return None
+        except DeltaError as error:
+            reason = str(error).splitlines()[0]
+            raise BadInput(
+                f"The log of the table {uri} is damaged: {reason}. Restore the newest files of {uri}/_delta_log "
+                "from the bucket's versions or a backup; nothing else of the table is lost."
+            ) from error
 
     def dataset(self, name: str) -> ds.Dataset:
         """The table as it is in the log now, in the schema of this version; empty where nothing was committed yet.

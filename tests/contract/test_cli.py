@@ -74,6 +74,8 @@ def test_config_show_is_yaml_and_flags_are_overrides(capsys):
         (["train", "train.widht=1"], 2, "Did you mean 'width'"),
         (["tag", "--config", "configs/nope.yaml"], 2, "There is no configuration file 'configs/nope.yaml'"),
         (["tag", "/no/photo.jpg", "--model", "fashion-24x20"], 2, "There is no photo '/no/photo.jpg'"),
+        (["tag", "a.jpg", "--dry-run"], 2, "Leave out --dry-run, --keys-from and --retry-rejects"),
+        (["tag", "a.jpg", "--keys-from", "keys.txt"], 2, "Leave out --dry-run"),
         (["explain", "--model", "fashion-24x20"], 2, "explain takes one photo"),
         (["explain", "a.jpg", "--out", "a.gif"], 2, "Write --out FILE.png or FILE.jpg"),
         (["explain", "a.jpg", "--sheet", "worst"], 2, "a sheet chooses its photos itself"),

@@ -109,7 +109,7 @@ class Truncate:
 
 @dataclass(frozen=True)
 class Garble:
-    """One byte in the middle of the answer is another one. hidden: start of the names of headers that are left out."""
+    """One byte of the answer is another one, each time elsewhere. hidden: how the names of left out headers start."""
 
     hidden: str = "(none)"
 
@@ -117,7 +117,7 @@ class Garble:
         answer = exchange.ask()
         body = bytearray(answer.body)
         if body:
-            body[len(body) // 2] ^= 0xFF
+            body[random.Random(f"{exchange.path} {exchange.proxy.struck}").randrange(len(body))] ^= 0xFF
         headers = tuple((name, value) for name, value in answer.headers if not name.lower().startswith(self.hidden))
         exchange.answer(replace(answer, headers=headers, body=bytes(body)))
 

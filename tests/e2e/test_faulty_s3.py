@@ -156,7 +156,7 @@ def test_a_body_is_cut_late_or_garbled(proxy, s3, direct):
     with pytest.raises((ResponseStreamingError, ConnectionError, *BREAKS)):
         read(s3)
     proxy.follow([Rule("GET", Garble("x-amz-checksum"))])
-    assert read(s3) == b"01234\xca6789"
+    assert sum(got != sent for got, sent in zip(read(s3), b"0123456789", strict=True)) == 1
     proxy.follow([Rule("GET", Garble())])
     with pytest.raises(Exception, match="checksum"):
         read(s3)

@@ -16,6 +16,7 @@ import boto3
 import botocore.endpoint
 import pyarrow as pa
 import pytest
+import tenacity
 from deltalake import DeltaTable, write_deltalake
 from moto.backends import get_backend
 from moto.server import ThreadedMotoServer
@@ -25,7 +26,7 @@ from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
 from tagger.storage import LocalRoot, open_root
 from tagger.tag.fetch import FetchSettings, decode_children, fetch_and_decode
-from tests.e2e.faulty_s3 import FaultyS3, Rule, Truncate, Unanswered
+from tests.e2e.faulty_s3 import FaultyS3, Garble, Rule, Truncate, Unanswered
 from tests.unit.picture.photos import png
 
 ODD_KEYS = [
@@ -287,6 +288,16 @@ def test_a_bucket_name_that_none_can_have(root):
         open_root("s3://catalogue!/shop").read_bytes("a")
 
 
+@contextlib.contextmanager
+def serving(handler):
+    """A server of this process, in a thread."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
 class Refusing(BaseHTTPRequestHandler):
     """Answers every request with the server's `status` and S3 error `code`; a success breaks off in the middle."""
 
@@ -306,18 +317,16 @@ class Refusing(BaseHTTPRequestHandler):
 @pytest.fixture
 def refusing(environment):
     """Starts a storage that refuses, and returns a root on it. The pauses between tries are left out."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
     environment.setattr(botocore.endpoint.time, "sleep", lambda seconds: None)
+    environment.setattr(tenacity.nap.time, "sleep", lambda seconds: None)
+    with serving(Refusing) as server:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
 
-    def start(status, code):
-        server.status, server.code = status, code
-        return open_root("s3://catalogue/shop")
+        def start(status, code):
+            server.status, server.code = status, code
+            return open_root("s3://catalogue/shop")
 
-    yield start
-    server.shutdown()
-    server.server_close()
+        yield start
 
 
 @pytest.mark.parametrize(
@@ -336,6 +345,34 @@ def test_what_a_person_must_correct_and_what_may_work_later(refusing, status, co
     with pytest.raises(error, match="s3://catalogue/shop/a"):
         root.read_bytes("a")
     assert reason(root, "a", "etag") == why
+
+
+class OwnEtags(BaseHTTPRequestHandler):
+    """Answers every request with one photo, an etag of its own making, and the server's `headers`."""
+
+    def do_GET(self):
+        self.server.seen.append(self.path)
+        self.send_response(200)
+        for name, value in {"Content-Length": "5", "ETag": f'"{"0" * 32}"', **self.server.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"photo")
+
+    def log_message(self, *arguments):
+        """Quiet."""
+
+
+@pytest.fixture
+def own_etags(environment):
+    """Starts a storage that draws its etags, and returns a root on it and the requests that it saw."""
+    with serving(OwnEtags) as server:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+
+        def start(headers):
+            server.headers, server.seen = headers, []
+            return open_root("s3://catalogue/shop"), server.seen
+
+        yield start
 
 
 class Trickling(BaseHTTPRequestHandler):
@@ -357,14 +394,11 @@ class Trickling(BaseHTTPRequestHandler):
 @pytest.fixture
 def trickling(environment):
     """A root on a storage that sends its bytes one by one."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
-    server.stopped = threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    yield open_root("s3://catalogue/shop")
-    server.stopped.set()
-    server.shutdown()
-    server.server_close()
+    with serving(Trickling) as server:
+        server.stopped = threading.Event()
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        yield open_root("s3://catalogue/shop")
+        server.stopped.set()
 
 
 def test_a_body_that_trickles_is_given_up_and_the_client_goes_on(trickling):
@@ -392,21 +426,51 @@ def test_one_photo_that_trickles_is_a_reject_and_its_neighbours_are_pictures(tri
     assert [(r.photo.key, r.reject.reason, r.attempts) for r in fetched.rejected] == [("slow", "download_failed", 2)]
 
 
-def test_whoever_created_an_object_knows_it_though_the_answer_got_lost(root, endpoint, environment):
-    with closing(FaultyS3(endpoint, [Rule("PUT", Unanswered(), times=1)])) as proxy:
+@contextlib.contextmanager
+def behind(endpoint, environment, root, *rules):
+    """The same root, behind a proxy that follows the rules, and the proxy."""
+    with closing(FaultyS3(endpoint, rules)) as proxy:
         environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
-        behind = open_root(root.uri)
-        assert behind.create_once("mine", b"first") and proxy.struck == 1
-        assert not behind.create_once("mine", b"second") and behind.read_bytes("mine") == b"first"
+        yield open_root(root.uri), proxy
+
+
+def test_a_body_that_breaks_off_or_arrives_damaged_is_read_again(root, endpoint, environment):
+    root.write_bytes("a", b"0123456789")
+    for fault in (Truncate(), Garble()):
+        with behind(endpoint, environment, root, Rule("GET", fault, times=2)) as (place, proxy):
+            assert place.read_bytes("a") == b"0123456789" and proxy.struck == 2
+
+
+def test_a_photo_whose_bytes_changed_on_the_way_is_fetched_again_though_no_checksum_tells(root, endpoint, environment):
+    root.write_bytes("a", b"0123456789")
+    (stored,) = root.list_objects()
+    unseen = Garble("x-amz-checksum")
+    with behind(endpoint, environment, root, Rule("GET", unseen, times=1)) as (place, proxy):
+        assert place.fetch("a", stored.etag) == b"0123456789" and proxy.struck == 1
+    with behind(endpoint, environment, root, Rule("GET", unseen)) as (place, _):
+        assert reason(place, "a", stored.etag) == "download_failed"
+
+
+@pytest.mark.parametrize(
+    ("headers", "requests"),
+    [({}, 2), ({"x-amz-server-side-encryption": "aws:kms"}, 1), ({"x-amz-server-side-encryption": "AES256"}, 2)],
+)
+def test_an_etag_that_is_no_digest_of_the_bytes_is_believed_when_they_come_twice(own_etags, headers, requests):
+    root, seen = own_etags(headers)
+    assert root.fetch("a", "0" * 32) == b"photo" and len(seen) == requests
+
+
+def test_whoever_created_an_object_knows_it_though_the_answer_got_lost(root, endpoint, environment):
+    with behind(endpoint, environment, root, Rule("PUT", Unanswered(), times=1)) as (place, proxy):
+        assert place.create_once("mine", b"first") and proxy.struck == 1
+        assert not place.create_once("mine", b"second") and place.read_bytes("mine") == b"first"
 
 
 def test_an_error_whose_words_break_off_is_an_outage(root, endpoint, environment):
-    with closing(FaultyS3(endpoint, [Rule("GET", Truncate())])) as proxy:
-        environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
-        behind = open_root(root.uri)
+    with behind(endpoint, environment, root, Rule("GET", Truncate())) as (place, _):
         with pytest.raises(StorageUnavailable, match="Could not read .*/absent"):
-            behind.read_bytes("absent")
-        assert reason(behind, "absent", "etag") == "download_failed"
+            place.read_bytes("absent")
+        assert reason(place, "absent", "etag") == "download_failed"
 
 
 def test_an_endpoint_that_does_not_answer_is_an_outage(environment):

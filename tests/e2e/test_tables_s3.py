@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tagger.errors import StorageUnavailable
+from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, open_root
 from tagger.tables.history import recent_runs
 from tagger.tables.query import run_query, summary
@@ -116,6 +116,27 @@ def test_an_outage_is_told_without_the_terminals_colors(root, endpoint, environm
         with pytest.raises(StorageUnavailable, match="did not answer") as told:
             commit_unit(Tables(root), "r1", ROWS)
     assert "\x1b" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("request_told", "status", "code"),
+    [
+        (r"PUT \S*_delta_log", 403, "AccessDenied"),
+        (r"GET \S*_delta_log", 403, "AccessDenied"),
+        (r"GET /catalogue/?\?", 403, "AccessDenied"),
+        (r"GET \S*part-", 403, "AccessDenied"),
+        (r"PUT \S*_delta_log", 400, "ExpiredToken"),
+    ],
+    ids=["commit", "log", "listing", "rows", "expired"],
+)
+def test_a_refusal_is_a_persons_to_mend_and_no_outage(root, endpoint, environment, request_told, status, code):
+    commit_unit(Tables(root), "r1", ROWS)
+    with closing(FaultyS3(endpoint, [Rule(request_told, Refuse(status, code))])) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL", proxy.uri)
+        refused = Tables(open_root(root.uri))
+        with pytest.raises(BadInput, match="Not allowed to use what lies under s3://catalogue/.*credentials"):
+            refused.committed_run_ids()
+            commit_unit(refused, "r2", unit([tag("d", "r2")]))
 
 
 def test_an_endpoint_that_does_not_answer_is_an_outage(environment):

@@ -36,8 +36,9 @@ ALLOWED = {
     "stop": Allowed({"errors"}, set()),
     "logs": Allowed({"errors", "printable"}, {"rich"}),
     "config_file": Allowed({"config", "errors"}, {"omegaconf", "pydantic", "yaml"}),
-    "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow", "urllib3"}),
-    "storage": Allowed({"errors", "s3"}, {"botocore", "fsspec", "pyarrow"}),
+    "disk": Allowed({"errors"}, set()),
+    "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow", "tenacity", "urllib3"}),
+    "storage": Allowed({"disk", "errors", "s3"}, {"botocore", "fsspec", "pyarrow"}),
     # 2: the core rooms never import each other
     "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
     "picture.augment": Allowed(BASE, {"numpy", "cv2"}),

@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
-from tagger.errors import StorageUnavailable
+from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, open_root
 from tagger.tables.parts import DataFile
 from tagger.tables.store import COMMIT_ORDER, Tables
@@ -138,6 +138,19 @@ def test_a_missing_file_never_enters_a_table(tables):
     with pytest.raises(FileNotFoundError, match="part-r2-0-0123456789abcdef.parquet is gone"):
         tables.commit("tags", "r2", [DataFile("date=2026-11-22/part-r2-0-0123456789abcdef.parquet", 9, 1)])
     assert keys(tables, "tags") == ["a", "b"]
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_damaged_log_is_told_with_its_place(root, tables, version):
+    for run_id in ("r1", "r2"):
+        commit_unit(tables, run_id, ROWS)
+    entry, log = f"tables/tags/_delta_log/{version:020d}.json", f"{root.uri}/tables/tags/_delta_log"
+    whole = root.read_bytes(entry)
+    root.write_bytes(entry, whole[: len(whole) // 2])
+    with pytest.raises(BadInput, match=f"is damaged: .* Restore the newest files of {log} from the bucket"):
+        tables.dataset("tags")
+    root.write_bytes(entry, whole)
+    assert tables.dataset("tags").count_rows() == 4
 
 
 def test_runs_that_commit_at_once_are_all_committed(root):

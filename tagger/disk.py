@@ -1,0 +1,57 @@
+"""Files of a folder: written whole or not at all, and walked in the order in which S3 lists them."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tagger.errors import StorageUnavailable
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_WRITING = ".writing-"
+
+
+@contextlib.contextmanager
+def written_beside(path: Path, data: bytes) -> Iterator[str]:
+    """A complete file in the same folder, for the length of the block."""
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=_WRITING, dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        yield temporary
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        wanted = f"{len(data)} bytes to {path}"
+        raise StorageUnavailable(f"Could not write {wanted}: {error.strerror}. Make space on that disk.") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def may_hold(folder: str, prefix: str, after: str) -> bool:
+    """Whether keys below `folder`, which ends with "/", can start with `prefix` and be greater than `after`."""
+    may_start = folder.startswith(prefix) or prefix.startswith(folder)
+    return may_start and (after.startswith(folder) or os.fsencode(folder) > os.fsencode(after))
+
+
+def walk(folder: str, prefix: str, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Files below a folder as (path, key), ordered by the key's bytes as S3 orders them ("a.b" before "a/b")."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    named = [(os.fsencode(e.name) + (b"/" if e.is_dir() else b""), e.name, e.is_dir()) for e in entries]
+    for _, name, is_folder in sorted(named):
+        path = os.path.join(folder, name)
+        if is_folder and is_wanted(f"{prefix}{name}/"):
+            yield from walk(path, f"{prefix}{name}/", is_wanted)
+        elif not is_folder and not name.startswith(_WRITING):
+            yield path, prefix + name
