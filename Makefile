@@ -47,7 +47,7 @@ bench-training: setup ## What a training costs, part by part, against plain loop
 	$(BIN)/python -m benchmarks.training_arithmetic
 
 evidence: setup ## The tables of docs/focus.md and docs/robustness.md, from labelled photos: make evidence DATA=FOLDER
-	@for study in masks focus_maps focus_flags robustness scope; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
+	@for study in masks focus_maps focus_flags robustness 'scope --work build/scope'; do $(BIN)/python -m benchmarks.$$study --data $(DATA) || exit 1; done
 
 faults-train: setup ## Lose workers, the command, the disk and the store in a real training: the table of docs/training-faults.md
 	$(BIN)/pytest -m long tests/e2e/test_training.py

@@ -62,7 +62,7 @@ class CatalogConfig(_Section):
     missing_images: Literal["error", "drop"] = "error"
     """What to do with labels whose image is not under `images`."""
     fit: Literal["stretch", "pad"] = "stretch"
-    """How a photo of another shape fills the square input: `stretch` is the customer's, `pad` keeps the shape."""
+    """How a photo of another shape fills the square input: `stretch` distorts it, `pad` keeps it."""
 
 
 class TrainConfig(_Section):
@@ -73,7 +73,7 @@ class TrainConfig(_Section):
     version: Annotated[str | None, BeforeValidator(_number_as_text)] = None
     """The bundle's version; null takes the time the training started."""
     trunk: Literal["seed_cnn", "residual_cnn"] = "seed_cnn"
-    """The convolutional trunk: the customer's five blocks, or ten convolutions with shortcuts (docs/training.md)."""
+    """The convolutional trunk: five plain blocks, or ten convolutions with shortcuts (docs/training.md)."""
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Factor on the trunk's filter counts (64, 128, 128, 256, 256; of `residual_cnn` 24, 48, 96, 192)."""
     head: tuple[Positive, ...] = ()
@@ -319,7 +319,7 @@ class Config(_Section):
     model: str = ""
     """A bundle's folder, or a name under `<root>/models/` or among the shipped models."""
     date: Annotated[datetime.date | None, BeforeValidator(_iso_text)] = None
-    """The night; null resumes the newest unfinished run, else takes today (UTC)."""
+    """The night; null is today (UTC), after the run of an earlier date that was left unfinished."""
     ray: RayConfig = RayConfig()
     catalog: CatalogConfig = CatalogConfig()
     train: TrainConfig = TrainConfig()

@@ -1,8 +1,8 @@
 """The network of both attributes: a convolutional trunk and a linear head, with the trunk's output in reach.
 
-The architecture is the customer's (five blocks Conv 3x3 ReLU BatchNorm, pooling after the first four; global average
-pooling, Dropout, BatchNorm, linear layers), or another trunk under the same head. The softmax is left to the loss and
-the calibration: the network returns logits, since the class maps are exact for them.
+The usual trunk has five blocks (Conv 3x3, ReLU, BatchNorm; pooling after the first four); the head is global average
+pooling, Dropout, BatchNorm and linear layers, and other trunks stand under the same head. The softmax is left to the
+loss and the calibration: the network returns logits, since the class maps are exact for them.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def build_network(trunk: keras.Model, classes: int, shape: NetworkShape, norm: N
 
 
 def seed_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
-    """The customer's trunk: (B, size_px, size_px, 3) in [0, 1] -> (B, size_px / 16, size_px / 16, K).
+    """The original recipe's trunk: (B, size_px, size_px, 3) in [0, 1] -> (B, size_px / 16, size_px / 16, K).
 
     `shape.width` scales the filter counts; at 1.0 and 128 px the output is (B, 8, 8, 256).
     """

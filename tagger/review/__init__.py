@@ -1,1 +1,1 @@
-"""Flagged items to annotators and their answers back."""
+"""Flagged items, with the reasons, as a queue for annotators."""

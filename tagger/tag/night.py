@@ -73,17 +73,22 @@ class Serving:
 def run(config: Config, serving: Serving | None = None) -> RunSummary:
     """Tag what is new under the images root and commit it. Ray must be connected before.
 
-    serving: null finds the bundle that `config.model` names.
+    serving: null finds the bundle that `config.model` names. Without a date it is today's (UTC), after the run of an
+    earlier date that was left unfinished.
     GateRefused (rows that break promises, too many rejects or flagged items), DateLocked, StorageUnavailable,
     ClusterUnavailable and BadInput leave the tables as they were; the same command resumes the run.
     """
-    started = time.monotonic()
     root, images = open_root(config.root), open_root(config.images_uri)
     night = Night(config, root, images, Tables(root), serving or find_serving(config))
-    date = config.date or night.date_to_resume() or datetime.datetime.now(datetime.UTC).date()
-    lock = DateLock(root, date, config.tag.lock_wait_s)
-    with resumable(_GO_ON, lock.release), lock:
-        return night.run(date, lock, started)
+    today = datetime.datetime.now(datetime.UTC).date()
+    earlier = None if config.date else night.date_to_resume()
+    if earlier in (None, today):
+        return night.run(config.date or today)
+    first = night.run(earlier)
+    _LOG.info("Run %s of %s is finished: %d tagged, %d rejected", first.run_id, earlier, first.tagged, first.rejected)
+    summary = night.run(today)
+    finished = (first.run_id,) if first.run_id else ()
+    return replace(summary, finished_earlier=(*first.finished_earlier, *finished, *summary.finished_earlier))
 
 
 def dry_run(config: Config, serving: Serving | None = None) -> Estimate:
@@ -130,8 +135,14 @@ class Night:
     tables: Tables
     serving: Serving
 
-    def run(self, date: datetime.date, lock: DateLock, started: float) -> RunSummary:
-        """All steps, the date's lock being held. started: monotonic seconds."""
+    def run(self, date: datetime.date) -> RunSummary:
+        """All steps, the date's lock being held."""
+        started, lock = time.monotonic(), DateLock(self.root, date, self.config.tag.lock_wait_s)
+        with resumable(_GO_ON, lock.release), lock:
+            return self.locked(date, lock, started)
+
+    def locked(self, date: datetime.date, lock: DateLock, started: float) -> RunSummary:
+        """The steps. started: monotonic seconds."""
         finished = self.finish_earlier()
         state, resumed = self.open_run(self.identity(date))
         worked, state = self.work(state)

@@ -16,8 +16,8 @@ class RunSummary:
     older_answers: photos whose answers an older model or other settings gave (tag.retag redoes them).
     estimated_type_accuracy, estimated_color_accuracy: shares of right answers to expect. warnings: what was unusual.
     seconds_per_stage: summed over processes. wall_s: of this command alone. photos_per_s: of what this command worked
-    on. resumed: it went on with a run that an earlier command had begun. finished_earlier: runs of which an earlier
-    command had committed a part, completed now.
+    on. resumed: it went on with a run that an earlier command had begun. finished_earlier: runs that an earlier command
+    had left unfinished, or committed in part, completed now.
     """
 
     status: Literal["committed", "nothing new"]

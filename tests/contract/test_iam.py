@@ -26,7 +26,7 @@ READS = {
 WRITES = {
     "train": {"models/*", "work/*", "cache/*"},
     "tag": {"tables/*", "work/*", "reports/*"},
-    "review": {"review/*", "tables/annotations/*"},
+    "review": {"review/*"},
     "evaluate": set(),
     "query": set(),
     "upkeep": {"tables/*", "work/*"},
@@ -34,7 +34,7 @@ WRITES = {
 DELETES = {
     "train": {"work/*"},
     "tag": {"work/*", "tables/*/_delta_log/*"},
-    "review": {"tables/annotations/_delta_log/*"},
+    "review": set(),
     "evaluate": set(),
     "query": set(),
     "upkeep": {"tables/*", "work/*"},

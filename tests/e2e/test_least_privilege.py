@@ -1,5 +1,6 @@
 """The jobs under the policies of deploy/iam, on an S3 server that enforces them: enough for the work, and not more."""
 
+import datetime as dt
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tagger.catalog.synth.writer import write_catalogue
 from tagger.storage import open_root
+from tagger.tag.runs import RunIdentity, RunState, save_state
 from tests.e2e.iam_server import ADMIN, GuardedServer, shipped_policies
 
 ROOT = "s3://shop/a"
@@ -19,13 +21,19 @@ DATE = "2026-11-22"
 SYNTH = ["catalog.ignore_columns=[background,pose]", "catalog.min_per_class=1"]
 SMALL = ["train.width=0.06", "train.batch_size=16", "train.epochs_type=1", "train.epochs_color=1"]
 POLICIES = shipped_policies("shop", "a")
+BEGUN = RunState(
+    "20261121-00000000-001",
+    RunIdentity(dt.date(2026, 11, 21), "tagger", "older", "0" * 16),
+    dt.datetime(2026, 11, 21, tzinfo=dt.UTC),
+    "none",
+)
+"""A run that somebody will give up."""
 SECRET, TOKEN = "sEcReTaCcEsSkEy", "sEsSiOnToKeN"
 
 WHEN_NEEDED = {
     ("train", "AbortUploads", "s3:AbortMultipartUpload"),  # an upload that fails
     ("train", "DeleteWork", "s3:DeleteObject"),  # the third checkpoint of a stage
     ("tag", "DeleteExpiredLogs", "s3:DeleteObject"),  # every hundredth commit; shown below
-    ("review", "DeleteExpiredLogs", "s3:DeleteObject"),
 }
 """What an ordinary night does not use."""
 
@@ -77,6 +85,7 @@ def python_as(policy: str, code: str, *arguments: str) -> subprocess.CompletedPr
 @pytest.mark.timeout(3000)
 def test_every_job_works_with_its_own_policy_and_uses_all_of_it(server):
     write_catalogue(open_root(ROOT), 120, 1, types=("T-Shirt", "Jeans"), colors=("Black", "White"))
+    save_state(open_root(ROOT), BEGUN)
     night = [f"root={ROOT}", "model=tagger", f"date={DATE}"]
     for policy, *arguments in [
         ("train", "train", f"root={ROOT}", *SMALL, *SYNTH),
@@ -86,6 +95,12 @@ def test_every_job_works_with_its_own_policy_and_uses_all_of_it(server):
         ("evaluate", "evaluate", f"root={ROOT}", "model=tagger", "evaluate.split=all", *SYNTH),
         ("query", "query", f"root={ROOT}", "--format", "json", "select count(*) n from tags"),
         ("query", "verify", f"root={ROOT}", f"date={DATE}"),
+        ("tag", "runs", "list", f"root={ROOT}"),
+        ("upkeep", "runs", "list", f"root={ROOT}"),
+        ("upkeep", "runs", "abort", BEGUN.run_id, f"root={ROOT}"),
+        ("upkeep", "runs", "show", BEGUN.run_id, f"root={ROOT}"),
+        ("upkeep", "runs", "compact", f"root={ROOT}", f"date={DATE}"),
+        ("upkeep", "runs", "vacuum", f"root={ROOT}", "--grace-hours=0"),
     ]:
         done = run_until_it_answers(policy, *arguments)
         assert done.returncode == 0, (policy, arguments, done.stdout, done.stderr, server.guard.refused)

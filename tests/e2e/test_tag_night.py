@@ -327,7 +327,7 @@ def test_rows_that_break_promises_and_too_many_flags_commit_nothing(disk):
     assert answer(disk, sql) == [told]
 
 
-def test_without_a_date_the_unfinished_run_is_resumed(disk):
+def test_without_a_date_an_unfinished_run_is_resumed_and_then_comes_tonights(disk):
     images = fill(disk, 6)
     images.write_bytes("z.png", png(DEADLY))
     with pytest.raises(ClusterUnavailable, match="start the command again"):
@@ -335,8 +335,10 @@ def test_without_a_date_the_unfinished_run_is_resumed(disk):
     assert count(disk, "runs") == 0
     images.write_bytes("z.png", png((5, 5, 5)))
     summary = night.run(config(disk, unit_size=3).model_copy(update={"date": None}), serving())
-    assert summary.date == DAY and summary.resumed
-    assert (summary.tagged, summary.rejected_by_reason) == (6, {"changed_during_run": 1})
+    [earlier] = answer(disk, f"select * from runs where date = date '{DAY}'")
+    assert (earlier["tagged"], earlier["rejected"], summary.finished_earlier) == (6, 1, (earlier["run_id"],))
+    assert summary.date > DAY and not summary.resumed
+    assert (summary.tagged, summary.rejected, count(disk, "current")) == (1, 0, 7)  # the one that had changed
     assert_verified(disk)
 
 

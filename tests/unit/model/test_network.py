@@ -1,4 +1,4 @@
-"""The network: the customer's layers, both outputs, and a head that folds."""
+"""The network: the original recipe's layers, both outputs, and a head that folds."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def test_pictures_become_features_and_logits(size_px, cells):
     assert features.dtype == logits.dtype == np.float32
 
 
-def test_the_customers_network_has_its_layers_and_weights():
+def test_the_original_recipes_network_has_its_layers_and_weights():
     trunk = seed_cnn(NetworkShape())
     network = build_network(trunk, 20, NetworkShape())
     convolutions = [layer for layer in trunk.layers if isinstance(layer, keras.layers.Conv2D)]
