@@ -307,7 +307,7 @@ def first_line(arguments: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    """Run the cases one after the other and print one table."""
+    """Run the cases one after the other; each prints its lines of the one table when it is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--width", type=float, default=0.5)
@@ -319,13 +319,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with catalog-small.zip, for flat")
     parser.add_argument("--torch-python", help="interpreter that can import torch")
     arguments = parser.parse_args()
-    head = first_line(arguments)
-    rows = [row for name in arguments.case for row in run_case(name, arguments)]
-    print(head)
+    print(first_line(arguments))
     print(
         "\n| case | side | n | median | spread | unit | ratio | CPU ms | note |\n|---|---|---|---|---|---|---|---|---|"
     )
-    print("\n".join(map(str, rows)))
+    for name in arguments.case:
+        print("\n".join(map(str, run_case(name, arguments))), flush=True)
 
 
 if __name__ == "__main__":

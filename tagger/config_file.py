@@ -80,7 +80,15 @@ def _parse_override(override: str) -> tuple[str, Any]:
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={text or repr('')}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"The value of {key} is not readable: '{_shown(key, text)}'.") from error
-    return key, reduce(lambda part, name: part[name], key.split("."), value)
+    value = reduce(lambda part, name: part[name], key.split("."), value)
+    return key, text if isinstance(value, int | float) and _is_text(key) else value
+
+
+def _is_text(key: str) -> bool:
+    """Whether a key takes text: then tag.prefix=07 is no number."""
+    *sections, name = key.split(".")
+    field = _section(sections).model_fields.get(name)
+    return field is not None and field.annotation in (str, str | None)
 
 
 def _explain(error: ValidationError, source: str) -> str:
@@ -96,15 +104,20 @@ def _explain_one(detail: dict[str, Any], source: str) -> str:
 
 
 def _allowed_keys(location: tuple[str | int, ...]) -> str:
-    model: type[BaseModel] = Config
-    for part in location[:-1]:
-        section = model.model_fields[str(part)].annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            model = section
-    names = list(model.model_fields)
+    names = list(_section(map(str, location[:-1])).model_fields)
     near = difflib.get_close_matches(str(location[-1]), names, n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""
     return f"{hint}Allowed here: {', '.join(names)}."
+
+
+def _section(names: Iterable[str]) -> type[BaseModel]:
+    """The section that a key lies in, as far as there is one."""
+    model: type[BaseModel] = Config
+    for name in names:
+        field = model.model_fields.get(name)
+        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return model
 
 
 def _masked(value: Any) -> Any:

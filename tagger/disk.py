@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tagger.errors import StorageUnavailable
+from tagger.errors import BadInput, StorageUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
 _WRITING = ".writing-"
 
 
@@ -27,10 +28,7 @@ def written_beside(path: Path, data: bytes) -> Iterator[str]:
         os.chmod(temporary, 0o644)
         yield temporary
     except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        wanted = f"{len(data)} bytes to {path}"
-        raise StorageUnavailable(f"Could not write {wanted}: {error.strerror}. Make space on that disk.") from error
+        raise _told(error, f"write {len(data)} bytes to {path}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -48,6 +46,8 @@ def walk(folder: str, prefix: str, is_wanted: Callable[[str], bool]) -> Iterator
         entries = list(os.scandir(folder))
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise _told(error, f"list {folder}") from error
     named = [(os.fsencode(e.name) + (b"/" if e.is_dir() else b""), e.name, e.is_dir()) for e in entries]
     for _, name, is_folder in sorted(named):
         path = os.path.join(folder, name)
@@ -55,3 +55,15 @@ def walk(folder: str, prefix: str, is_wanted: Callable[[str], bool]) -> Iterator
             yield from walk(path, f"{prefix}{name}/", is_wanted)
         elif not is_folder and not name.startswith(_WRITING):
             yield path, prefix + name
+
+
+def _told(error: OSError, action: str) -> Exception:
+    """What a person does about it: mend the place, or start again when the disk has space or answers."""
+    reason = f"Could not {action}: {error.strerror}"
+    if error.errno in _FULL:
+        return StorageUnavailable(f"{reason}. Make space on that disk.")
+    if error.errno in _AWAY:
+        return StorageUnavailable(f"{reason}. Try again when that disk answers.")
+    return BadInput(
+        f"{reason}. Correct the path or its permissions; a root's disk must be writable and know hard links."
+    )

@@ -178,7 +178,13 @@ def reject_reason(error: aws.ClientError) -> str:
         return "not_found"
     if code in {"PreconditionFailed", "412"}:
         return "changed_during_run"
-    return "access_denied" if code in _DENIED else "download_failed"
+    return "access_denied" if code in _DENIED or _is_final(error) else "download_failed"
+
+
+def _is_final(error: aws.ClientError) -> bool:
+    """Whether storage answered, and would answer the same again: the object is archived, its key is gone."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return 400 <= status < 500 and status not in (408, 429) and _code(error) != "RequestTimeout"
 
 
 def _client_error(error: aws.ClientError, action: str, place: str, bucket: str) -> Exception:

@@ -193,8 +193,9 @@ class LocalRoot(Root):
 
     def stat(self, key: str) -> StoredObject:
         path = self._path(key)
-        # "a//b" and "./a/b" open the same file, and are not how it is listed.
-        if not path.is_file() or str(path.relative_to(self.uri)) != key:
+        # "a//b" and "./a/b" open the same file, and are not how it is listed. os.path knows that a name that is too
+        # long for the disk names no file; Path.is_file raises.
+        if not os.path.isfile(path) or str(path.relative_to(self.uri)) != key:
             raise FileNotFoundError(str(path))
         return _stored_file(str(path), key)
 

@@ -19,7 +19,7 @@ import duckdb
 
 from tagger.catalog.listing import KeyRange
 from tagger.catalog.sorted_rows import SortedRows, sort_rows, sorting
-from tagger.errors import BadInput
+from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, S3Root, StoredObject, open_file, open_root, outages_told
 
 _NEEDED = {"size": "Size", "lastmodifieddate": "Last modified", "etag": "ETag"}
@@ -50,6 +50,11 @@ class InventoryListing:
                 files = _fetch_files(report, folder)
                 try:
                     sort_rows(_photos(connection, report, files, bucket, prefix), into, source)
+                except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+                    reason = " ".join(str(error).split())
+                    raise StorageUnavailable(
+                        f"{folder} has too little space to sort in: {reason} Make space."
+                    ) from error
                 except duckdb.Error as error:
                     reason = " ".join(str(error).split())
                     raise BadInput(f"{manifest_uri}: a file cannot be read: {reason} Take another day's.") from error

@@ -3,8 +3,10 @@
 The file says which photos; what they are now, the storage says, by one small request a photo.
 """
 
+import contextlib
 import io
 import itertools
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ _COLUMN = "image_key"
 _BATCH_KEYS = 65_536
 _THREADS = 16
 _AT_ONCE = 256
+_NO_GZIP = re.compile("zlib inflate failed|Truncated compressed stream")
 _UPWARD = r"(^|/)\.\.(/|$)"
 
 
@@ -99,7 +102,7 @@ def _wanted_keys(uri: str, prefix: str) -> Iterator[pa.Array]:
     root, name = open_file(uri)
     filesystem, base = root.arrow()
     try:
-        with outages_told(root):
+        with outages_told(root), _damage_told(uri):
             for keys in _keys(filesystem, f"{base}/{name}"):
                 outside = keys.filter(pc.match_substring_regex(keys, _UPWARD))
                 if len(outside):
@@ -110,6 +113,17 @@ def _wanted_keys(uri: str, prefix: str) -> Iterator[pa.Array]:
     except (pa.ArrowInvalid, KeyError) as error:
         reason = " ".join(str(error).split())
         raise BadInput(f"{uri} cannot be read: {reason}. Give it a column {_COLUMN}, or one key a line.") from error
+
+
+@contextlib.contextmanager
+def _damage_told(uri: str) -> Iterator[None]:
+    """BadInput for the OSError by which pyarrow tells that a file is not compressed as its name says, or cut."""
+    try:
+        yield
+    except OSError as error:
+        if not _NO_GZIP.search(str(error)):
+            raise
+        raise BadInput(f"{uri} is not whole, or no gzip file as its name says ({error}). Write it again.") from error
 
 
 def _keys(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[pa.Array]:

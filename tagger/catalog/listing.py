@@ -50,7 +50,9 @@ class StorageListing:
         return ranges_between(key_cuts(self.images, self.prefix, wanted))
 
     def photos(self, part: KeyRange, after: str = "") -> Iterator[StoredObject]:
-        """See `Listing`. BadInput where the storage lists keys in another order."""
+        """See `Listing`. BadInput where the storage lists keys in another order, or this node does not reach it."""
+        if isinstance(self.images, LocalRoot):
+            self.images.check()  # a folder that is on other nodes alone would be an empty one here
         return increasing(self.images.list_objects(self.prefix, after, part.start, part.end), self.images.uri)
 
 

@@ -27,6 +27,11 @@ class Share:
         return self.count / self.items if self.items else float("nan")
 
 
+def comparable(nights: Sequence[Share]) -> list[Share]:
+    """Nights of at least LEAST_ITEMS photos."""
+    return [night for night in nights if night.items >= LEAST_ITEMS]
+
+
 def usual_share(nights: Sequence[Share]) -> float:
     """The median of the nights' shares."""
     return float(np.median([night.value for night in nights]))
@@ -40,7 +45,7 @@ def deviation(tonight: Share, nights: Sequence[Share]) -> float | None:
     one, or where fewer than LEAST_NIGHTS remain. Source of the scaled deviation: Leys et al. 2013, Journal of
     Experimental Social Psychology 49.
     """
-    known = [night for night in nights if night.items >= LEAST_ITEMS]
+    known = comparable(nights)
     if tonight.items < LEAST_ITEMS or len(known) < LEAST_NIGHTS:
         return None
     median = usual_share(known)

@@ -31,15 +31,20 @@ class PastRun:
     distributions: Sequence[Mapping[str, Any]] | None
 
 
-def recent_runs(root: Root, most: int, least_new: int = 0) -> list[PastRun]:
-    """The newest committed runs of at least `least_new` new photos, newest first, at most `most`."""
+def recent_runs(root: Root, most: int, least_new: int = 0, model: tuple[str, str] | None = None) -> list[PastRun]:
+    """The newest committed runs of at least `least_new` new photos, newest first, at most `most`.
+
+    model: name and version of the one whose runs are meant; None for all.
+    """
     runs = Tables(root).dataset("runs")
-    with outages_told(root):
-        return _newest_of(runs, most, least_new)
-
-
-def _newest_of(runs: ds.Dataset, most: int, least_new: int) -> list[PastRun]:
     is_wanted = (pc.field("status") == COMMITTED) & (pc.field("new") >= least_new)
+    for column, value in zip(("model_name", "model_version"), model or (), strict=False):
+        is_wanted &= pc.field(column) == value
+    with outages_told(root):
+        return _newest_of(runs, most, is_wanted)
+
+
+def _newest_of(runs: ds.Dataset, most: int, is_wanted: pc.Expression) -> list[PastRun]:
     # Distributions are the larger part of a row: they are read of the chosen runs only.
     known = runs.to_table(columns=["run_id", PARTITION, "finished_at"], filter=is_wanted)
     chosen = known.sort_by([("finished_at", "descending"), ("run_id", "descending")]).slice(0, most)

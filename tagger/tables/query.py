@@ -7,7 +7,7 @@ the columns and row groups that a query asks for. After the views are made it ca
 import datetime
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -47,6 +47,7 @@ ORDER BY date DESC, finished_at DESC
 """
 
 _STREAM_FAILED = "reading the stream registered as"
+_NO_SPACE = (duckdb.IOException, duckdb.OutOfMemoryException)
 
 
 def connect(root: Root, memory_mb: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -109,6 +110,17 @@ def ask(
         raise _refusal(error, root) from error
 
 
+def ask_for_batches(
+    connection: duckdb.DuckDBPyConnection, root: Root, sql: str, values: Mapping[str, object], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """The answer in batches of so many rows, streamed. Errors as above, StorageUnavailable also where the temporary
+    folder lacks the space to sort in."""
+    try:
+        yield from connection.sql(sql, params=dict(values)).to_arrow_reader(rows)
+    except duckdb.Error as error:
+        raise _refusal(error, root) from error
+
+
 def summary(root: Root) -> pa.Table:
     """One row a committed run, newest first: what it tagged, rejected and flagged, how sure it was, and why not.
 
@@ -129,8 +141,11 @@ def _lock(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _refusal(error: duckdb.Error, root: Root) -> Exception:
-    """DuckDB's sentence without the excerpt of the query that follows it."""
+    """What DuckDB's error means to people, with its sentence, but without the excerpt of the query that follows it."""
     sentence = " ".join(str(error).split("\n\n")[0].split())
     if _STREAM_FAILED in sentence:
         return StorageUnavailable(f"The tables under {root.uri} did not answer: {sentence}. Try again later.")
+    if isinstance(error, _NO_SPACE):
+        place = tempfile.gettempdir()
+        return StorageUnavailable(f"{place} has too little space to sort in: {sentence} Make space, or set TMPDIR.")
     return BadInput(f"The query was refused. {sentence}")

@@ -151,7 +151,9 @@ RUNS_COLUMNS = [
     Column("rejected_by_reason", _COUNTS, "rejects by reason, most frequent first"),
     Column("flagged_by_reason", _COUNTS, "tagged items by review reason, most frequent first; one item can have many"),
     Column("flagged", _I64, "tagged items that need review"),
-    Column("vanished", _I64, "keys gone since the last full listing", "", "the listing was not full"),
+    Column(
+        "vanished", _I64, "answered keys that are no longer listed, however long since", "", "the listing was not full"
+    ),
     Column("seconds_per_stage", _STAGES, "time spent in each stage, summed over processes", "s"),
     Column("bottleneck", _S, "the stage that limited the run", "", "nothing was new"),
     Column("status", _S, f"`{COMMITTED}`: the views show the rows of such runs only"),

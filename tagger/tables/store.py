@@ -80,7 +80,8 @@ class Tables:
     def finish_run(self, run_id: str) -> bool:
         """Commit what a run's plan names and the tables lack. True if this call made it a committed run.
 
-        FileNotFoundError where the run has no plan: then nothing of it is committed, and it goes on by its units.
+        FileNotFoundError where the run has no plan: then nothing of it is committed, and it goes on by its units; or
+        another job committed it just now and removed its work.
         """
         plan = json.loads(self._root.read_bytes(_plan_key(run_id)))
         added = {name: self.commit(name, run_id, [DataFile(**file) for file in plan[name]]) for name in COMMIT_ORDER}

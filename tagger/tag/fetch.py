@@ -19,7 +19,8 @@ from tagger.storage import FETCH_WITHIN_S, Root, StoredObject
 OUTAGE_SHARE = 0.05
 """When more than this share of a unit's downloads fail, storage is out, not the photos."""
 OUTAGE_AT_LEAST = 4
-"""Fewer failures are no outage, unless nothing at all comes: a unit can be small."""
+"""Fewer failures are no outage, unless nothing at all comes: a unit can be small. Then storage is asked for something
+else, for a few photos alone must not stop a night."""
 
 CHUNK_BYTES = 128 * 2**20
 """Photos held encoded at once, by their listed sizes; one larger photo is a chunk of its own."""
@@ -132,7 +133,8 @@ def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Do
             break
         time.sleep(pause_s)
     failures = [answer.failure for answer in answers if answer.is_open]
-    if is_outage(len(failures), len(answers)):
+    is_few = len(failures) < OUTAGE_AT_LEAST  # of a small unit, all of whose photos may be out of reach
+    if is_outage(len(failures), len(answers)) and not (is_few and _answers(settings.images)):
         detail = next((failure.detail for failure in failures if failure), "no answer")
         raise StorageUnavailable(
             f"{len(failures)} of {len(answers)} downloads from {settings.images.uri} failed again and again: {detail}. "
@@ -144,6 +146,15 @@ def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Do
 def is_outage(failed: int, tried: int) -> bool:
     """Whether so many failures in a window of downloads mean that storage is out."""
     return failed > 0 and (failed == tried or failed >= max(OUTAGE_AT_LEAST, OUTAGE_SHARE * tried))
+
+
+def _answers(images: Root) -> bool:
+    """Whether storage answers anything at all."""
+    try:
+        images.check()
+    except StorageUnavailable:
+        return False
+    return True
 
 
 def _download_once(waiting: Sequence[Download], window: int, settings: FetchSettings) -> list[Download]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pyarrow.compute as pc
 
 from tagger.errors import BadInput
-from tagger.storage import Root
+from tagger.storage import Root, outages_told
 from tagger.tables.schema import COMMITTED
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
@@ -73,7 +73,7 @@ def date_of(run_id: str) -> Date:
 def list_runs(root: Root, date: Date | None = None) -> list[RunFacts]:
     """All runs, or those of one date, newest first."""
     tables = Tables(root)
-    committed = _committed(tables)
+    committed = _committed(root, tables)
     done = {run.run_id for run in committed}
     others = [_in_work(root, tables, run_id) for run_id in work_run_ids(root) if run_id not in done]
     wanted = [run for run in [*committed, *others] if date in (None, run.date)]
@@ -84,7 +84,7 @@ def list_runs(root: Root, date: Date | None = None) -> list[RunFacts]:
 def find_run(root: Root, run_id: str) -> RunFacts:
     """One run. BadInput where the root does not know it."""
     tables = Tables(root)
-    committed = [run for run in _committed(tables) if run.run_id == run_id]
+    committed = [run for run in _committed(root, tables) if run.run_id == run_id]
     if committed:
         return committed[0]
     if run_id not in work_run_ids(root):
@@ -100,7 +100,7 @@ def show_run(root: Root, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "status": run.status,
         "stands": run.stands,
-        **(_row(tables, run_id) if run.status == "committed" else _told(_state(root, run_id))),
+        **(_row(root, tables, run_id) if run.status == "committed" else _told(_state(root, run_id))),
         **({} if run.all_units is None else {"staged_units": run.staged_units, "all_units": run.all_units}),
         "transactions_in": tables.transactions(run_id),
         "work_files": len(folder),
@@ -109,8 +109,10 @@ def show_run(root: Root, run_id: str) -> dict[str, Any]:
     }
 
 
-def _committed(tables: Tables) -> list[RunFacts]:
-    rows = tables.dataset("runs").to_table(columns=_LISTED, filter=pc.field("status") == COMMITTED)
+def _committed(root: Root, tables: Tables) -> list[RunFacts]:
+    runs = tables.dataset("runs")
+    with outages_told(root):
+        rows = runs.to_table(columns=_LISTED, filter=pc.field("status") == COMMITTED)
     return [RunFacts(status="committed", **row) for row in rows.to_pylist()]
 
 
@@ -135,9 +137,11 @@ def _state(root: Root, run_id: str) -> RunState | None:
         return None
 
 
-def _row(tables: Tables, run_id: str) -> dict[str, Any]:
+def _row(root: Root, tables: Tables, run_id: str) -> dict[str, Any]:
     """The run's row in `runs`; lists of pairs as mappings."""
-    row = tables.dataset("runs").to_table(filter=pc.field("run_id") == run_id).to_pylist()[0]
+    runs = tables.dataset("runs")
+    with outages_told(root):
+        [row] = runs.to_table(filter=pc.field("run_id") == run_id).to_pylist()
     pairs = ("rejected_by_reason", "flagged_by_reason", "seconds_per_stage")
     named = {name: dict(tuple(pair.values()) for pair in row[name] or ()) for name in pairs}
     return {name: value for name, value in (row | named).items() if name not in ("run_id", "status")}

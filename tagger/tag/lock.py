@@ -102,10 +102,16 @@ class DateLock:
         if self._is_ours:
             with contextlib.suppress(StorageUnavailable):  # it expires by itself
                 self._write(replace(self._lease, released=True))
+            self._is_ours = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lease is ours and was renewed of late."""
+        return self._is_ours and time.time() - self._lease.renewed_at <= LEASE_S
 
     def check(self) -> None:
-        """DateLocked where the lease was lost meanwhile: another run may hold the date by now."""
-        if not self._is_ours or time.time() - self._lease.renewed_at > LEASE_S:
+        """DateLocked where the lease was lost meanwhile, by a look at it: another run may hold the date by now."""
+        if not self.is_held or max(self._numbers(), default=0) != self._number:
             raise DateLocked(
                 f"The lease on {self._date} was lost: storage took no renewal for {LEASE_S:.0f} s, or another run "
                 "took it over. Nothing of this run was lost; start the command again to resume it."

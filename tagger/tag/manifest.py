@@ -36,9 +36,10 @@ class Shard(NamedTuple):
     photos: int
 
     def units(self, unit_size: int) -> Iterator["WorkUnit"]:
-        """The units of work in it, in order."""
-        for number, start in enumerate(range(0, self.photos, unit_size)):
-            yield WorkUnit(f"{self.name}-{number:05d}", self.name, start, min(unit_size, self.photos - start))
+        """The units of work in it, in order. A name tells what is in a unit, so that one of another size is another."""
+        for start in range(0, self.photos, unit_size):
+            end = min(start + unit_size, self.photos)
+            yield WorkUnit(f"{self.name}-{start:05d}-{end:05d}", self.name, start, end - start)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""The nightly run: lock -> finish what earlier runs left -> plan and work -> ledger -> finalise -> commit.
+"""The nightly run: claim -> finish what earlier runs left -> plan and work -> ledger -> finalise -> commit.
 
 Killed at any point, the same command goes on where it stopped: shards of the manifest and staged units are kept, a
 commit that began is finished from its own plan, and readers see all of a run or nothing.
 """
 
+import contextlib
 import datetime
 import itertools
 import logging
@@ -14,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import tagger
-from tagger.config import Config
+from tagger.config import Config, TagConfig
+from tagger.errors import DateLocked
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
 from tagger.stop import resumable, uninterrupted
@@ -23,6 +25,7 @@ from tagger.tables.record import RunRecord
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
 from tagger.tag.bottleneck import bottleneck, busy_s
+from tagger.tag.claim import GO_ON, claimed
 from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.gates import check_rejects
@@ -37,6 +40,7 @@ from tagger.tag.planning import Planning
 from tagger.tag.preflight import Layout, lay_out
 from tagger.tag.progress import Progress, Worked
 from tagger.tag.runs import (
+    DRY_RUN,
     RunIdentity,
     RunState,
     canonical_digest,
@@ -54,7 +58,6 @@ _LOG = logging.getLogger(__name__)
 
 WAVE_UNITS = 2048
 """Units of a wave at most, per actor: Ray Data's driver keeps something of every unit until the wave is done."""
-_GO_ON = "Nothing staged is lost: start the same command again, and the run goes on from there."
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,18 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     root, images = open_root(config.root), open_root(config.images_uri)
     night = Night(config, root, images, Tables(root), serving or find_serving(config))
     today = datetime.datetime.now(datetime.UTC).date()
-    earlier = None if config.date else night.date_to_resume()
-    if earlier in (None, today):
-        return night.run(config.date or today)
-    first = night.run(earlier)
-    _LOG.info("Run %s of %s is finished: %d tagged, %d rejected", first.run_id, earlier, first.tagged, first.rejected)
+    if config.date is not None:
+        return night.run(config.date)
+    finished = night.finish_earlier()
+    earlier = night.date_to_resume()
+    first = night.resume(earlier) if earlier not in (None, today) else None
+    if first is not None and _asks_for_one_run(config.tag):
+        return first
+    if first is not None and first.run_id is not None:
+        _LOG.info("Run %s is finished: %d tagged, %d rejected", first.run_id, first.tagged, first.rejected)
+        finished += (*first.finished_earlier, first.run_id)
     summary = night.run(today)
-    finished = (first.run_id,) if first.run_id else ()
-    return replace(summary, finished_earlier=(*first.finished_earlier, *finished, *summary.finished_earlier))
+    return replace(summary, finished_earlier=(*finished, *summary.finished_earlier))
 
 
 def dry_run(config: Config, serving: Serving | None = None) -> Estimate:
@@ -136,26 +143,34 @@ class Night:
     serving: Serving
 
     def run(self, date: datetime.date) -> RunSummary:
-        """All steps, the date's lock being held."""
-        started, lock = time.monotonic(), DateLock(self.root, date, self.config.tag.lock_wait_s)
-        with resumable(_GO_ON, lock.release), lock:
-            return self.locked(date, lock, started)
+        """The run of a date: an unfinished one is gone on with, else another begun."""
+        with claimed(self.root, date, self.config.tag.lock_wait_s) as lock:
+            finished, identity = self.finish_earlier(), self.identity(date)
+            state = self.begun(identity)
+            summary = self.worked_through(state or self.opened(identity), lock)
+            return replace(summary, resumed=state is not None, finished_earlier=finished)
 
-    def locked(self, date: datetime.date, lock: DateLock, started: float) -> RunSummary:
-        """The steps. started: monotonic seconds."""
-        finished = self.finish_earlier()
-        state, resumed = self.open_run(self.identity(date))
-        worked, state = self.work(state)
+    def resume(self, date: datetime.date) -> RunSummary | None:
+        """The unfinished run of a date, gone on with; none where another command has finished it meanwhile."""
+        with claimed(self.root, date, self.config.tag.lock_wait_s) as lock:
+            finished, state = self.finish_earlier(), self.begun(self.identity(date))
+            if state is None:
+                return None
+            return replace(self.worked_through(state, lock), resumed=True, finished_earlier=finished)
+
+    def worked_through(self, state: RunState, lock: DateLock) -> RunSummary:
+        """All steps of a run, from planning to its commit."""
+        started = time.monotonic()
+        worked, state = self.work(state, lock)
         manifest = self.manifest(state)
         if not manifest.new:
             remove_work(self.root, state.run_id)
-            return self._nothing_new(date, manifest, time.monotonic() - started, finished)
+            return self._nothing_new(state.identity, manifest, time.monotonic() - started)
         inspection = Inspection(state.run_id, state.identity, self.serving.known, self.config.tag)
         ledger = check_ledger(self.root, state.run_id, manifest, inspection)
         check_rejects(state.run_id, ledger, self.config.tag.max_reject_share)
         findings = inspection.findings(self.root, ledger)
-        lock.check()
-        record = self.commit(state, manifest, ledger, findings)
+        record = self.commit(state, lock, manifest, ledger, findings)
         remove_work(self.root, state.run_id)
         wall_s = time.monotonic() - started
         return RunSummary(
@@ -163,8 +178,6 @@ class Night:
             older_answers=manifest.counts.older_answers,
             wall_s=wall_s,
             photos_per_s=(worked.tagged + worked.rejected) / wall_s,
-            resumed=resumed,
-            finished_earlier=finished,
             **told_by(record),
         )
 
@@ -187,34 +200,45 @@ class Night:
 
     def finish_earlier(self) -> tuple[str, ...]:
         """Complete commits that died half-way. Safe beside a run that is just committing: nothing is added twice."""
-        finished = [run_id for run_id in self.tables.unfinished_runs() if self.tables.finish_run(run_id)]
+        finished = []
+        for run_id in self.tables.unfinished_runs():
+            with contextlib.suppress(FileNotFoundError):  # it was just committing, and has removed its work
+                finished += [run_id] if self.tables.finish_run(run_id) else []
         for run_id in finished:
             _LOG.info("Run %s was committed in part by an earlier command; it is complete now", run_id)
             remove_work(self.root, run_id)
         return tuple(finished)
 
-    def open_run(self, identity: RunIdentity) -> tuple[RunState, bool]:
-        """The run of this identity to go on with, else a new one; and whether it is resumed."""
+    def begun(self, identity: RunIdentity) -> RunState | None:
+        """The unfinished run of this identity to go on with. Those that cannot be gone on with are given up."""
         committed = self.tables.committed_run_ids()
         basis = self.basis(committed)
         for state in unfinished_states(self.root, committed):
-            if state.identity == identity and state.basis == basis:
+            if state.identity != identity:
+                continue
+            manifest = load_manifest(self.root, state.run_id)
+            if state.basis == basis and (manifest is None or manifest.new):
                 _LOG.info("Resuming run %s, begun at %s", state.run_id, state.started_at.isoformat(" ", "seconds"))
-                return state, True
-            if state.identity == identity:
+                return state
+            if state.basis != basis:
                 _LOG.warning("Run %s is given up: tables or settings changed since it was planned", state.run_id)
-                save_state(self.root, replace(state, status="aborted"))
+            save_state(self.root, replace(state, status="aborted"))
+        return None
+
+    def opened(self, identity: RunIdentity) -> RunState:
+        """A new run."""
+        committed = self.tables.committed_run_ids()
         run_id = next_run_id(self.root, identity, committed)
-        state = RunState(run_id, identity, datetime.datetime.now(datetime.UTC), basis)
+        state = RunState(run_id, identity, datetime.datetime.now(datetime.UTC), self.basis(committed))
         save_state(self.root, state)
-        return state, False
+        return state
 
     def basis(self, committed: Iterable[str]) -> str:
         """Digest of what a manifest is made from: the committed runs and what is asked for."""
         told = {"committed": sorted(committed), "images": self.images.uri, "asked": asked(self.config.tag)}
         return canonical_digest(told)
 
-    def work(self, state: RunState) -> tuple[Worked, RunState]:
+    def work(self, state: RunState, lock: DateLock) -> tuple[Worked, RunState]:
         """Plan, and stage the units that are not staged yet, wave by wave; what it took is kept even if it fails."""
         done = staged_units(self.root, state.run_id)
         if done:
@@ -223,11 +247,12 @@ class Night:
 
         def kept() -> RunState:
             now = state.worked(worked.seconds, busy_s(worked.seconds, layout), worked.max_logit_residual)
-            save_state(self.root, now)
+            if lock.is_held:  # another command may have given the run up meanwhile
+                save_state(self.root, now)
             return now
 
         try:
-            with resumable(_GO_ON, kept), Progress(state.run_id, worked).told():
+            with resumable(GO_ON, kept), Progress(state.run_id, worked).told():
                 for wave in self.waves(state, worked):
                     units = [unit for unit in wave if unit.name not in done]
                     worked.staged_before += sum(unit.count for unit in wave if unit.name in done)
@@ -262,7 +287,9 @@ class Night:
 
     def estimate(self, date: datetime.date) -> Estimate:
         """What a run of this date would bring."""
-        job = self.plan_job(f"dry-run-{secrets.token_hex(4)}", self.identity(date))
+        for run_id in self.tables.unfinished_runs():
+            _LOG.warning("Run %s is committed in part; a run first completes it, and tags less than told here", run_id)
+        job = self.plan_job(f"{DRY_RUN}{secrets.token_hex(4)}", self.identity(date))
         try:
             return estimate(job, cut(job), job.tag.price_per_hour, is_full(job.tag))
         finally:
@@ -291,7 +318,9 @@ class Night:
             self.root, stamp, self.serving.uri, fetch, tag.batch_size, tag.cpus_per_actor, gpus=int(tag.use_gpu)
         )
 
-    def commit(self, state: RunState, manifest: Manifest, ledger: Ledger, findings: Findings) -> RunRecord:
+    def commit(
+        self, state: RunState, lock: DateLock, manifest: Manifest, ledger: Ledger, findings: Findings
+    ) -> RunRecord:
         """Write the table files and commit them: rejects, tags, runs."""
         date = state.identity.date
         files = self.tables.finalise(state.run_id, date, staged_rows(self.root, state.run_id, manifest))
@@ -317,28 +346,39 @@ class Night:
             max_logit_residual=state.max_logit_residual,
             **findings.columns(),
         )
+        lock.check()
+        self.check_basis(state)
         with uninterrupted():
             self.tables.commit_run(record, files.tags, files.rejects)
         return record
 
-    def _nothing_new(
-        self, date: datetime.date, manifest: Manifest, wall_s: float, finished: tuple[str, ...]
-    ) -> RunSummary:
+    def check_basis(self, state: RunState) -> None:
+        """DateLocked where another run was committed since this one was planned: it may hold the same photos."""
+        if self.basis(self.tables.committed_run_ids()) != state.basis:
+            raise DateLocked(
+                f"Another run was committed since {state.run_id} was planned, and may have tagged the same photos: "
+                "nothing of this run is committed. Start the command again; it begins a run for what is still new."
+            )
+
+    def _nothing_new(self, identity: RunIdentity, manifest: Manifest, wall_s: float) -> RunSummary:
         _LOG.info("Nothing new under %s: no run was added", self.images.uri)
-        identity, counts = self.identity(date), manifest.counts
         return RunSummary(
             status="nothing new",
-            date=date,
+            date=identity.date,
             model_name=identity.model_name,
             model_version=identity.model_version,
             config_digest=identity.config_digest,
-            listed=counts.listed,
+            listed=manifest.counts.listed,
             new=0,
-            vanished=counts.vanished,
-            older_answers=counts.older_answers,
+            vanished=manifest.counts.vanished,
+            older_answers=manifest.counts.older_answers,
             wall_s=wall_s,
-            finished_earlier=finished,
         )
+
+
+def _asks_for_one_run(tag: TagConfig) -> bool:
+    """Whether the settings would have the same photos, or as many once more, answered by a second run."""
+    return tag.retag == "all" or tag.retry_rejects is not None or tag.limit is not None
 
 
 def _told(layout: Layout) -> str:

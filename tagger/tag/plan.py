@@ -18,7 +18,7 @@ import pyarrow as pa
 from tagger.catalog.listing import KeyRange, Listing
 from tagger.config import TagConfig
 from tagger.storage import Root, StoredObject
-from tagger.tables.query import connect
+from tagger.tables.query import ask_for_batches, connect
 from tagger.tables.schema import FINAL_REASONS, TRANSIENT_REASONS
 from tagger.tag.manifest import (
     Counts,
@@ -212,7 +212,7 @@ def _limited(photos: Iterable[StoredObject | None], limit: int | None) -> Iterat
 
 def committed_answers(root: Root, part: KeyRange, after: str = "", prefix: str = "") -> Iterator[Answer]:
     """The newest committed row of each key of a range that is greater than `after` and begins with `prefix`, sorted by
-    key, streamed."""
+    key, streamed. StorageUnavailable where the tables do not answer, or the disk to sort on is full."""
     bounds = {
         "image_key >= $start": max(part.start, prefix), "image_key < $end": part.end, "image_key > $after": after,
         "starts_with(image_key, $prefix)": prefix,
@@ -221,8 +221,8 @@ def committed_answers(root: Root, part: KeyRange, after: str = "", prefix: str =
     query = _ANSWERS.format(wanted=" AND ".join(bounds) or "true")
     with connect(root, ANSWERS_MEMORY_MB) as connection:
         params = {condition.split("$")[1].rstrip(")"): value for condition, value in bounds.items()}
-        reader: Any = connection.sql(query, params=params).to_arrow_reader(_BATCH_ROWS)
-        rows = (Answer(*row) for batch in reader for row in zip(*_lists(batch), strict=True))
+        batches = ask_for_batches(connection, root, query, params, _BATCH_ROWS)
+        rows = (Answer(*row) for batch in batches for row in zip(*_lists(batch), strict=True))
         for _, of_key in itertools.groupby(rows, key=lambda answer: answer.image_key):
             yield list(of_key)[-1]
 

@@ -4,6 +4,7 @@ A run is (date, model, config digest). Its id sorts by date, names files and is 
 `20261122-1f0c9a2b-001`, the middle being a digest of model and config digest.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -20,6 +21,9 @@ _LOG = logging.getLogger(__name__)
 
 RUN_ID = re.compile(r"(\d{8}-[0-9a-f]{8})-(\d{3,})")
 """Prefix (date and digest) and number of a run id."""
+
+DRY_RUN = "dry-run-"
+"""How the work folders of dry runs begin: what was sorted for a look lies there until the look is over."""
 
 Status = Literal["unfinished", "aborted"]
 
@@ -107,8 +111,10 @@ def work_run_ids(root: Root) -> Iterator[str]:
 
 def unfinished_states(root: Root, committed: Iterable[str]) -> list[RunState]:
     """Runs that were started and neither committed nor aborted, newest first."""
-    done = set(committed)
-    states = [load_state(root, run_id) for run_id in work_run_ids(root) if run_id not in done and _has(root, run_id)]
+    done, states = set(committed), []
+    for run_id in work_run_ids(root):
+        with contextlib.suppress(FileNotFoundError):  # without a state, or removed just now
+            states += [load_state(root, run_id)] if run_id not in done else []
     unfinished = [state for state in states if state.status == "unfinished"]
     return sorted(unfinished, key=lambda state: state.started_at, reverse=True)
 
@@ -125,12 +131,10 @@ def remove_work(root: Root, run_id: str) -> None:
     filesystem, base = root.child("work", run_id).arrow()
     try:
         filesystem.delete_dir(base)
+    except FileNotFoundError:  # nothing was written
+        pass
     except OSError as error:
         _LOG.warning("%s/work/%s could not be deleted (%s); it is not needed any more", root.uri, run_id, error)
-
-
-def _has(root: Root, run_id: str) -> bool:
-    return root.exists(_state_key(run_id))
 
 
 def _state_key(run_id: str) -> str:

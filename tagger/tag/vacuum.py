@@ -2,12 +2,14 @@
 
     work folders    of committed and of aborted runs, and of none that a job could go on with
     table files     of aborted runs, if no version of the table names them, as added or as removed
+    work folders    of dry runs that were killed
     leases          of dates that rest, all but the newest
 
 What was written within the grace period stays, so that a process that lost its lease and does not know it yet finds
 its files. A run's files are judged again and removed while its date's lease is held, so that no night is at work on it.
 """
 
+import itertools
 import logging
 import re
 import time
@@ -24,7 +26,7 @@ from tagger.tables.schema import PARTITION
 from tagger.tables.store import COMMIT_ORDER
 from tagger.tag.history import RunFacts, list_runs
 from tagger.tag.lock import DateLock, spent_leases
-from tagger.tag.runs import remove_work, work_run_ids
+from tagger.tag.runs import DRY_RUN, remove_work, work_run_ids
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +38,8 @@ _PART = re.compile(rf"{PARTITION}=[^/]+/part-(?P<run_id>\d{{8}}-[0-9a-f]{{8}}-\d
 
 @dataclass(frozen=True)
 class Removable:
-    """Files that may go. keys: relative to the root. run_id: null for leases."""
+    """Files that may go. keys: relative to the root. run_id: a dry run's name for its folder, null for
+    leases."""
 
     kind: Literal["table files", "work", "leases"]
     date: Date
@@ -53,14 +56,14 @@ class Removable:
 
 def removable(root: Root, grace: timedelta = GRACE) -> list[Removable]:
     """What a vacuum would remove now."""
-    return [*_leases(root), *_of_runs(root, grace, None)]
+    return [*_leases(root), *_of_dry_runs(root, grace), *_of_runs(root, grace, None)]
 
 
 def vacuum(root: Root, grace: timedelta = GRACE) -> list[Removable]:
     """Remove it. Returns what was removed; a date that a run holds is told and left for the next time."""
-    removed = _leases(root)
-    for lease in removed:
-        _delete(root, lease)
+    removed = [*_leases(root), *_of_dry_runs(root, grace)]
+    for found in removed:
+        _delete(root, found)
     for date in sorted({found.date for found in _of_runs(root, grace, None)}):
         try:
             with DateLock(root, date, 0):
@@ -83,6 +86,16 @@ def _delete(root: Root, found: Removable) -> None:
 def _leases(root: Root) -> list[Removable]:
     spent = spent_leases(root, time.time())
     return [_removable("leases", date, None, "the date rests", leases) for date, leases in spent.items()]
+
+
+def _of_dry_runs(root: Root, grace: timedelta) -> list[Removable]:
+    latest, found = datetime.now(UTC) - grace, []
+    by_folder = itertools.groupby(root.list_objects(f"work/{DRY_RUN}"), key=lambda stored: stored.key.split("/")[1])
+    for name, stored in by_folder:
+        files = list(stored)
+        newest = max(file.last_modified for file in files)
+        found += [_removable("work", newest.date(), name, "a dry run", files)] if newest < latest else []
+    return found
 
 
 def _of_runs(root: Root, grace: timedelta, date: Date | None) -> list[Removable]:

@@ -16,7 +16,7 @@ from tagger.drift.accuracy import ConfidenceSum, ExpectedAccuracy, expected_accu
 from tagger.drift.compare import LEAST_ITEMS, TRAINING, Comparison, compare, compare_with_nights, controlled
 from tagger.drift.profile import ALL, Answers, Census, from_rows, to_rows
 from tagger.drift.reference import reference_profiles
-from tagger.drift.shares import LARGEST_DEVIATION, Share, deviation, usual_share
+from tagger.drift.shares import LARGEST_DEVIATION, Share, comparable, deviation, usual_share
 from tagger.storage import Root
 from tagger.tables.history import PastRun, recent_runs
 from tagger.tables.units import Unit
@@ -92,7 +92,7 @@ class Watch:
         """Compare the whole run with the bundle's photos and with the root's recent runs; unusual things are logged."""
         profiles = self._census.profiles()
         runs = recent_runs(root, NIGHTS, LEAST_ITEMS)
-        own = [run for run in runs if (run.model_name, run.model_version) == _model(identity)]
+        own = recent_runs(root, NIGHTS, LEAST_ITEMS, _model(identity))
         reference = reference_profiles(self._known.reference or {}, self._known.classes)
         if not reference:
             _LOG.info("The bundle has no reference of its photos: tonight is compared with recent runs alone")
@@ -131,6 +131,7 @@ def drift_warnings(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _share_told(name: str, tonight: Share, nights: Sequence[Share]) -> str | None:
+    nights = comparable(nights)
     found = deviation(tonight, nights)
     if found is None or abs(found) <= LARGEST_DEVIATION:
         return None

@@ -335,6 +335,10 @@ def refusing(environment):
         (403, "AccessDenied", BadInput, "access_denied"),
         (403, "InvalidAccessKeyId", BadInput, "access_denied"),
         (400, "ExpiredToken", BadInput, "access_denied"),
+        (403, "InvalidObjectState", StorageUnavailable, "access_denied"),  # archived
+        (400, "KMS.DisabledException", StorageUnavailable, "access_denied"),
+        (400, "RequestTimeout", StorageUnavailable, "download_failed"),
+        (429, "TooManyRequests", StorageUnavailable, "download_failed"),
         (503, "SlowDown", StorageUnavailable, "download_failed"),
         (500, "InternalError", StorageUnavailable, "download_failed"),
         (200, "", StorageUnavailable, "download_failed"),  # the connection broke in the middle

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tagger.catalog.listing import KeyRange, StorageListing
 from tagger.config import Config, TagConfig
-from tagger.errors import ClusterUnavailable, GateRefused, StorageUnavailable
+from tagger.errors import ClusterUnavailable, DateLocked, GateRefused, StorageUnavailable
 from tagger.picture.fit import Fit
 from tagger.storage import open_root
 from tagger.tables.query import run_query
@@ -302,7 +302,7 @@ def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
     assert refused.value.exit_code == 3 and len(list(work_run_ids(disk))) == 1
     assert (count(disk, "runs"), count(disk, "rejects")) == (0, 0)
 
-    disk.child("work", *work_run_ids(disk), "units").delete("00000-00000-00001.parquet")
+    disk.child("work", *work_run_ids(disk), "units").delete("00000-00000-00001-00002.parquet")
     with caplog.at_level(logging.INFO, "tagger"):
         summary = night.run(config(disk, unit_size=1, max_reject_share=0.5), serving())
     assert "2 units are staged already" in caplog.text
@@ -340,6 +340,77 @@ def test_without_a_date_an_unfinished_run_is_resumed_and_then_comes_tonights(dis
     assert summary.date > DAY and not summary.resumed
     assert (summary.tagged, summary.rejected, count(disk, "current")) == (1, 0, 7)  # the one that had changed
     assert_verified(disk)
+
+
+def test_a_killed_run_that_redoes_everything_does_so_once(disk):
+    fill(disk, 3)
+    night.run(config(disk), serving())
+    images, again = disk.child("images"), {"retag": "all", "unit_size": 2, "batch_size": 1}
+    images.write_bytes("z.png", png(DEADLY))
+    later = {"date": DAY + dt.timedelta(days=1)}
+    with pytest.raises(ClusterUnavailable):
+        night.run(config(disk, **again).model_copy(update=later), serving())
+    images.write_bytes("z.png", png((5, 5, 5)))
+    summary = night.run(config(disk, **again).model_copy(update={"date": None}), serving())
+    assert summary.resumed and summary.date == later["date"] and count(disk, "runs") == 2
+
+
+def test_what_another_run_committed_meanwhile_is_not_tagged_twice(disk, monkeypatch):
+    fill(disk, 3)
+    finalise = Tables.finalise
+
+    def overtaken(self, *arguments):
+        monkeypatch.setattr(Tables, "finalise", finalise)
+        night.run(config(disk).model_copy(update={"date": DAY + dt.timedelta(days=1)}), serving())
+        return finalise(self, *arguments)
+
+    monkeypatch.setattr("tagger.tag.claim.check_others", lambda root, date: None)
+    monkeypatch.setattr(Tables, "finalise", overtaken)
+    with pytest.raises(DateLocked, match="Another run was committed since"):
+        night.run(config(disk), serving())
+    assert night.run(config(disk), serving()).status == "nothing new"
+    assert (count(disk, "tags"), count(disk, "runs")) == (3, 1)
+
+
+def test_a_night_without_photos_whose_folder_stays_does_not_hide_later_ones(disk, monkeypatch):
+    fill(disk, 2)
+    night.run(config(disk), serving())
+    monkeypatch.setattr(night, "remove_work", lambda root, run_id: None)
+    assert night.run(config(disk), serving()).status == "nothing new"
+    disk.child("images").write_bytes("later.png", png((5, 5, 5)))
+    assert night.run(config(disk), serving()).tagged == 1
+
+
+def test_units_of_another_size_are_done_again(disk):
+    images = fill(disk, 6)
+    images.write_bytes("z.png", png(DEADLY))
+    with pytest.raises(ClusterUnavailable):
+        night.run(config(disk, unit_size=3, batch_size=1), serving())
+    for stored in list(disk.list_objects(f"work/{next(work_run_ids(disk))}/manifest/")):
+        if stored.key.endswith("complete.json"):  # as after a death while photos were still being listed
+            disk.delete(stored.key)
+    images.write_bytes("z.png", png((5, 5, 5)))
+    summary = night.run(config(disk, unit_size=2), serving())
+    assert summary.resumed and (summary.tagged, summary.rejected) == (6, 1)
+    assert_verified(disk)
+
+
+def test_a_commit_begun_yesterday_is_completed_and_tonights_photos_are_tonights(disk, monkeypatch):
+    fill(disk, 3)
+    commit = Tables.commit
+
+    def killed(self, name, *arguments):
+        commit(self, name, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tables, "commit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        night.run(config(disk), serving())
+    monkeypatch.undo()
+    disk.child("images").write_bytes("tonight.png", png((5, 5, 5)))
+    summary = night.run(config(disk).model_copy(update={"date": None}), serving())
+    assert summary.date > DAY and summary.tagged == 1 and len(summary.finished_earlier) == 1
+    assert answer(disk, "select date, tagged from runs order by date")[0] == {"date": DAY, "tagged": 3}
 
 
 @pytest.mark.parametrize("last", ["rejects", "tags"])

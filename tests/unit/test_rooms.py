@@ -71,6 +71,7 @@ ALLOWED = {
     "tag.planning": Allowed(IO, {*TABLES, "ray"}),
     "tag.pipeline": Allowed(IO, {*TABLES, "ray"}),
     "tag.metrics": Allowed(IO, {*TABLES, "ray"}),
+    "tag.claim": Allowed({*IO, "stop"}, {"tenacity"}),
     "tag.night": Allowed({*IO, "stop"}, {*TABLES, "ray"}),
     "review": Allowed(IO, {*TABLES, "boto3", "label_studio_sdk"}),
     # 5

@@ -150,9 +150,23 @@ def test_a_reader_sees_the_old_object_or_the_new_never_a_part(root):
 
 def test_a_write_that_fails_leaves_nothing_behind(root):
     root.write_bytes("a/b", b"")
-    with pytest.raises(OSError):
+    with pytest.raises(BadInput, match="Is a directory"):
         root.write_bytes("a", b"a folder stands in the way")
     assert [path.name for path in Path(root.uri).iterdir()] == ["a"]
+
+
+def test_a_place_that_cannot_be_written_or_listed_is_a_persons_to_mend(root):
+    root.write_bytes("a", b"")
+    for write in (root.write_bytes, root.create_once):
+        with pytest.raises(BadInput, match="Could not write 1 bytes to .*/a/b: "):
+            write("a/b", b"1")
+    with pytest.raises(BadInput, match="Could not list .*/a: "):
+        list(root.child("a").list_objects())
+
+
+def test_a_name_that_is_too_long_for_the_disk_is_no_file(root):
+    with pytest.raises(FileNotFoundError):
+        root.stat("x" * 300)
 
 
 def test_an_object_that_is_not_there(root):

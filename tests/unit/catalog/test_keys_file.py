@@ -101,6 +101,8 @@ def test_dots_within_a_name_are_fine(prepared):
         ("keys.csv", b"key\na.jpg\n", "keys.csv cannot be read: .*image_key.* Give it a column image_key"),
         ("keys.csv", b"", "keys.csv cannot be read"),
         ("keys.parquet", b"a.jpg\n", "keys.parquet cannot be read"),
+        ("keys.txt.gz", b"a.jpg\n", "keys.txt.gz is not whole, or no gzip file"),
+        ("keys.txt.gz", gzip.compress(b"a.jpg\n" * 99)[:-20], "keys.txt.gz is not whole"),
         ("keys.parquet", FRAME[["type"]].to_parquet(), "keys.parquet cannot be read: .*image_key"),
     ],
 )

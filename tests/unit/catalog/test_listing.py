@@ -109,6 +109,11 @@ def test_a_folder_is_one_range_and_keeps_names_that_are_no_utf8(tmp_path):
     assert found(listing, [KeyRange()]) == [["a.jpg", "b\udcff.jpg", "é.jpg"]]
 
 
+def test_a_folder_that_this_node_lacks_is_not_an_empty_one(tmp_path):
+    with pytest.raises(BadInput, match="There is no folder"):
+        list(StorageListing(open_root(str(tmp_path / "elsewhere"))).photos(KeyRange()))
+
+
 def test_a_listing_travels():
     listing = pickle.loads(pickle.dumps(StorageListing(open_root("s3://bucket/images"), "shop/")))
     assert (listing.images.uri, listing.prefix) == ("s3://bucket/images", "shop/")

@@ -20,7 +20,11 @@ class Flaky(Root):
 
     def __init__(self, errors: dict[str, list[str]], data: bytes = b"photo") -> None:
         super().__init__("flaky://images")
-        self.errors, self.data, self.calls = errors, data, 0
+        self.errors, self.data, self.calls, self.is_away = errors, data, 0, False
+
+    def check(self):
+        if self.is_away:
+            raise StorageUnavailable("nothing answers")
 
     def fetch(self, key, etag, within_s):
         self.calls += 1
@@ -66,6 +70,15 @@ def test_a_photo_that_keeps_failing_alone_is_a_reject():
     assert len(fetched.rejected) == 100  # b"photo" is no picture either
 
 
+def test_a_photo_out_of_reach_does_not_stop_a_unit_that_holds_nothing_else():
+    images = Flaky({"000": ["download_failed"] * 99})
+    [answer] = download(photos(1), settings(images))
+    assert (answer.failure.reason, answer.attempts) == ("download_failed", 3)
+    images.is_away = True
+    with pytest.raises(StorageUnavailable, match="1 of 1 downloads"):
+        download(photos(1), settings(images))
+
+
 def test_an_outage_rejects_nobody_and_does_not_try_everything():
     images = Flaky({f"{n:03d}": ["download_failed"] * 9 for n in range(100)})
     with pytest.raises(StorageUnavailable, match="of 100 downloads from flaky://images failed.*told by storage"):
@@ -85,6 +98,7 @@ def test_an_outage_is_waited_for_as_long_as_is_asked_and_a_lone_failure_is_not(m
 
     def patient(failures):
         images = Flaky({"000": ["download_failed"] * failures})
+        images.is_away = True
         return replace(settings(images, pauses_s=(1, 10)), outage_wait_s=60)
 
     assert download(photos(1), patient(6))[0].attempts == 7 and now[0] == 51

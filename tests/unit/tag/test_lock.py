@@ -90,6 +90,14 @@ def test_the_holder_renews(root):
         assert lease_of(root)[2].renewed_at > before
 
 
+def test_a_holder_that_asks_knows_at_once_that_it_was_taken_over(root):
+    with DateLock(root, DAY, 0, renew_s=60) as lock:
+        lock.check()
+        put(root, Lease("other", "boot", 1, time.time()))
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.check()
+
+
 def test_a_holder_that_was_taken_over_stops_and_leaves_the_successor_alone(root):
     with DateLock(root, DAY, 0, renew_s=0.05) as lock:
         successor = Lease("other", "boot", 1, time.time())

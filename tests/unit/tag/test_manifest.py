@@ -53,6 +53,13 @@ def test_units_hold_every_photo_once_and_in_order(root, sizes, unit_size):
     assert [unit.name for unit in units] == sorted({unit.name for unit in units})
 
 
+def test_units_of_another_size_have_other_names(root):
+    shard = Shard("00000-00000", 8)
+    small, large = ({unit.name: (unit.start, unit.count) for unit in shard.units(size)} for size in (3, 4))
+    assert set(small) & set(large) == set() and small["00000-00000-00006-00008"] == (6, 2)
+    assert large == {"00000-00000-00000-00004": (0, 4), "00000-00000-00004-00008": (4, 4)}
+
+
 def test_a_manifest_is_there_when_all_its_ranges_are(root):
     save_ranges(root, "r1", [KeyRange("", "m"), KeyRange("m", "")])
     save_range(root, "r1", 1, [], COUNTS)

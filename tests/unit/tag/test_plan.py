@@ -6,7 +6,7 @@ import pytest
 
 from tagger.catalog.listing import KeyRange, StorageListing
 from tagger.config import TagConfig
-from tagger.errors import DateLocked
+from tagger.errors import DateLocked, StorageUnavailable
 from tagger.storage import StoredObject, open_root
 from tagger.tables.store import Tables
 from tagger.tag.manifest import complete, load_range, read_photos, save_ranges, written_shards
@@ -99,6 +99,14 @@ def test_answers_of_a_part_alone(root):
     assert keys(KeyRange()) == ["a", "a/1", "a/2", "b", "é"]
     assert keys(KeyRange("a/1", "b")) == ["a/1", "a/2"] and keys(KeyRange("a/3")) == ["b", "é"]
     assert keys(KeyRange("", "c"), "a/1") == ["a/2", "b"] and keys(KeyRange(), "", "a/") == ["a/1", "a/2"]
+
+
+def test_a_table_file_that_breaks_off_is_an_outage_in_one_sentence(root):
+    commit_unit(Tables(root), "r1", unit([tag("a")]))
+    [file] = [stored.key for stored in root.list_objects("tables/tags/date")]
+    root.write_bytes(file, root.read_bytes(file)[:-200])
+    with pytest.raises(StorageUnavailable, match="tables under .* did not answer"):
+        list(committed_answers(root, KeyRange()))
 
 
 def test_rows_of_a_run_that_is_not_committed_are_no_answers(root):

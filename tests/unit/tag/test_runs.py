@@ -80,6 +80,9 @@ def test_removed_work_is_gone(root, tmp_path):
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_work_that_cannot_be_removed_is_told(root, caplog):
+def test_work_that_cannot_be_removed_is_told_and_none_is_nothing_to_tell(root, caplog):
+    remove_work(root, "20261122-00000000-001")
+    assert not caplog.records
+    root.write_bytes("work/20261122-00000000-001", b"a file where a folder was")
     remove_work(root, "20261122-00000000-001")
     assert "could not be deleted" in caplog.text

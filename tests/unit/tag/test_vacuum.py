@@ -44,6 +44,12 @@ def aborted(root, number=1):
     return run_id
 
 
+def test_what_a_killed_dry_run_left_goes(root):
+    root.write_bytes("work/dry-run-0a1b2c3d/listing/00000.parquet", b"keys")
+    assert vacuum(root) == [] and [found.run_id for found in removable(root, AT_ONCE)] == ["dry-run-0a1b2c3d"]
+    assert [found.why for found in vacuum(root, AT_ONCE)] == ["a dry run"] and keys(root) == set()
+
+
 def test_an_aborted_run_goes_with_its_table_files(root):
     aborted(root)
     assert [(found.kind, len(found.keys)) for found in vacuum(root, AT_ONCE)] == [("table files", 2), ("work", 2)]

@@ -93,6 +93,26 @@ def test_many_rejects_are_told(root):
     assert warning.startswith("100 of 300 photos (33.3%) were rejected, against a usual 0.0%: +")
 
 
+def test_other_models_runs_and_small_ones_do_not_hide_this_ones(root, tmp_path):
+    for stored in root.list_objects():
+        open_root(str(tmp_path)).write_bytes(stored.key, root.read_bytes(stored.key))
+    place = open_root(str(tmp_path))
+    for number in range(20):
+        commit_bare(place, f"s{number}", new=200, model_version="other")
+    for number in range(2):  # all of whose photos were out of reach
+        commit_bare(place, f"t{number}", new=500)
+    (warning,) = findings(place, night(99, flagged=0.4)).warnings
+    assert warning.startswith("80 of 200 photos (40.0%) were flagged, against a usual 10.0%: +")
+    assert "of the last 8 runs." in warning
+
+
+def commit_bare(place, run_id, **told):
+    """A run without rows."""
+    tables, date = Tables(place), DAY + dt.timedelta(days=20)
+    files = tables.finalise(run_id, date, [])
+    tables.commit_run(record(run_id, 0, 0, date=date, **told), files.tags, files.rejects)
+
+
 def test_another_model_is_not_compared_with_this_ones_nights(root):
     found = findings(root, night(99, tops=0.9, flagged=0.4), identity=replace(IDENTITY, model_version="2"))
     assert found.warnings == [] and found.comparisons == []
