@@ -73,11 +73,11 @@ def prepared(images_uri: str, pictures_uri: str, count: int) -> PreparedItems:
     """The first `count` photos listed, cut into shards, decoded with masks, and joined to their labels: all that
     `tagger.train.sequence.prepare_items` does, one shard after the other instead of through Ray Data."""
     images, pictures = open_root(images_uri), open_root(pictures_uri)
-    etags = {found.key: found.etag for found in itertools.islice(images.list_objects(), count)}
-    keys, numbers = list(etags), np.arange(len(etags))
+    listed = {found.key: found for found in itertools.islice(images.list_objects(), count)}
+    keys, numbers = list(listed), np.arange(len(listed))
     names = {"type": np.array(_SPACE.types)[numbers % CLASSES], "color": np.array(_SPACE.colors)[numbers % 2]}
     labels = Labels(pd.DataFrame({"image_key": keys, **names}), _SPACE)
-    tasks = shard_tasks(labels, etags, images.uri, pictures, Fit("stretch"), with_masks=True)
+    tasks = shard_tasks(labels, listed, images.uri, pictures, Fit("stretch"), with_masks=True)
     return join_items(labels, assign_roles(labels.table), [decode_shard(task) for task in tasks])
 
 

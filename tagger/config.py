@@ -58,7 +58,8 @@ class CatalogConfig(_Section):
     min_per_class: Positive = 2
     """Fewest labelled items a class needs."""
     drop_rare: bool = False
-    """Leave out classes with fewer items instead of stopping."""
+    """Leave out classes with fewer items instead of stopping; where a bundle is measured or its thresholds are fitted
+    again, the items of classes that it lacks."""
     missing_images: Literal["error", "drop"] = "error"
     """What to do with labels whose image is not under `images`."""
     fit: Literal["stretch", "pad"] = "stretch"

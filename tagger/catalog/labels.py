@@ -8,7 +8,7 @@ import csv
 import io
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -161,6 +161,25 @@ def check_images(labels: Labels, keys: Iterable[str], max_missing_share: float =
         _log.warning("%d of %d labels have no image and are left out", len(missing), len(labels))
     table = labels.table[present].reset_index(drop=True)
     return replace(labels, table=table, dropped_count=labels.dropped_count + len(missing))
+
+
+def only_classes(labels: Labels, types: Sequence[str], colors: Sequence[str]) -> Labels:
+    """The labels whose type and color are among these, which become the label space; others are left out and told.
+
+    LabelsError where no label is left.
+    """
+    space, kept = LabelSpace(tuple(types), tuple(colors)), labels.table
+    for attribute in ATTRIBUTES:
+        counts = kept[attribute].value_counts()
+        others = counts[~counts.index.isin(space.classes(attribute))]
+        if len(others):
+            listed = _quoted([f"{name} ({count})" for name, count in others.items()])
+            _log.warning("labels: %d %ss that the bundle lacks are left out: %s", len(others), attribute, listed)
+        kept = kept[~kept[attribute].isin(others.index)]
+    if kept.empty:
+        raise LabelsError("No label has a type and a color of the bundle. Name a bundle trained on this shop's labels.")
+    dropped = labels.dropped_count + len(labels) - len(kept)
+    return replace(labels, table=kept.reset_index(drop=True), space=space, dropped_count=dropped)
 
 
 def _check_classes(attribute: str, classes: tuple[str, ...], merge: Mapping[str, str]) -> None:

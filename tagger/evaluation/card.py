@@ -80,7 +80,7 @@ def review_text(fit: ReviewFit, before: Thresholds | None = None) -> str:
 def _measured(fit: ReviewFit) -> list[str]:
     """Whether what was chosen on the calibrate items holds on the report items."""
     if not fit.measured:
-        return []
+        return ["report items: none, so how many are flagged and how many of the others are right was not measured."]
     told = f"report items: {fit.measured['flagged_share']:.1%} flagged"
     types, colors = fit.measured["passing_type_precision"], fit.measured["passing_color_precision"]
     if types is not None and colors is not None:
@@ -103,8 +103,9 @@ def _title(info: BundleInfo) -> str:
 
 
 def _review(fit: ReviewFit, metrics: Mapping[str, Any]) -> str:
+    flagged = f"Of the report items {fit.measured['flagged_share']:.1%} are flagged. " if fit.measured else ""
     return (
-        f"## Review\n\nOf the report items {metrics['flagged_share']:.1%} are flagged; their mean focus is "
+        f"## Review\n\n{flagged}The mean focus of the training's report items is "
         f"{metrics['mean_focus'] or float('nan'):.2f}. The shares below are of the calibrate items, of which one may "
         f"have several reasons.\n\n```\n{review_text(fit)}\n```"
     )

@@ -76,7 +76,7 @@ def fit_bundle(
     evaluations = evaluate_evidence(tagger, seen, report)
     metrics: dict[str, Any] = {
         **{name: _figures(result) for name, result in evaluations.items()},
-        "calibration_error_before": calibration_errors_before(evidence, calibrate),
+        "calibration_error_before": calibration_errors_before(seen, report),
         **fit.metrics(),
         "mean_focus": _mean(seen.focus),
         "mean_cam_on_product": _mean(seen.cam_on_product),

@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tagger.catalog.labels import LabelSpace, check_images, labels_place, read_label_space, read_labels
+from tagger.catalog.labels import (
+    Labels,
+    LabelSpace,
+    check_images,
+    labels_place,
+    only_classes,
+    read_label_space,
+    read_labels,
+)
 from tagger.catalog.split import assign_roles
 from tagger.config import Config
 from tagger.errors import BadInput, FetchFailed
@@ -46,10 +54,7 @@ class LabelledPictures:
 def labelled_table(config: Config, info: BundleInfo) -> pd.DataFrame:
     """The labelled items whose photo is there: image_key, group, etag, type_number and color_number of the bundle's
     classes, and `split` where the labels have it. LabelsError where labels and bundle or photos do not fit."""
-    merge_types, merge_colors = _merges(config)
-    space = LabelSpace(info.classes["type"], info.classes["color"], merge_types, merge_colors)
-    place = labels_place(config.labels, config.root, config.catalog.labels_glob)
-    labels = read_labels(*place, space, ignore_columns=config.catalog.ignore_columns)
+    labels = _labels(config, info)
     wanted = set(labels.table["image_key"])
     etags = {o.key: o.etag for o in open_root(config.images_uri).list_objects() if o.key in wanted}
     labels = check_images(labels, etags, 1.0 if config.catalog.missing_images == "drop" else 0.0)
@@ -86,11 +91,15 @@ def read_pictures(config: Config, info: BundleInfo, table: pd.DataFrame) -> Labe
     return LabelledPictures(np.stack(good), items, tuple(kept["image_key"]), is_fresh, len(keys) - len(kept))
 
 
-def _merges(config: Config) -> tuple[dict[str, str], dict[str, str]]:
-    if not config.catalog.label_space:
-        return {}, {}
-    space = read_label_space(config.catalog.label_space)
-    return dict(space.merge_types), dict(space.merge_colors)
+def _labels(config: Config, info: BundleInfo) -> Labels:
+    """In the bundle's classes. `catalog.drop_rare` left classes out of it: their items are left out here."""
+    catalog, (types, colors) = config.catalog, (info.classes["type"], info.classes["color"])
+    place = labels_place(config.labels, config.root, catalog.labels_glob)
+    shop = read_label_space(catalog.label_space) if catalog.label_space else None
+    if catalog.drop_rare:
+        return only_classes(read_labels(*place, shop, ignore_columns=catalog.ignore_columns), types, colors)
+    merges = (shop.merge_types, shop.merge_colors) if shop else ({}, {})
+    return read_labels(*place, LabelSpace(types, colors, *merges), ignore_columns=catalog.ignore_columns)
 
 
 def photo_chunks(config: Config, keys: list[str], etags: Mapping[str, str]) -> Iterator[list[bytes]]:

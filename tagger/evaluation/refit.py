@@ -16,7 +16,7 @@ from tagger.config import Config
 from tagger.evaluation.card import card_of_refit
 from tagger.evaluation.fitting import BOOTSTRAP_SEED, judged_items, observe_rows, with_review
 from tagger.evaluation.items import labelled_table, of_role, read_pictures
-from tagger.evaluation.review_fit import JudgedItems, ReviewFit, fit_review
+from tagger.evaluation.review_fit import MEASURED, JudgedItems, ReviewFit, fit_review
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import BundleInfo, copy_bundle, find_bundle, promote, read_info, read_text
 from tagger.storage import Root, open_root
@@ -68,7 +68,8 @@ def refit(config: Config) -> Refit:
     fit = fit_review(calibrate, report, config.review, config.focus, rng)
     counts = {"calibrate": len(calibrate), "report": len(report) if report is not None else 0}
     digest = hashlib.sha256(pd.concat(parts.values()).to_csv(index=False).encode()).hexdigest()
-    info = with_review(tagger.info, fit, {**tagger.info.metrics, **fit.metrics()})
+    of_training = {name: value for name, value in tagger.info.metrics.items() if name not in MEASURED}
+    info = with_review(tagger.info, fit, {**of_training, **fit.metrics()})
     named = replace(info, version=_version(config, info), provenance=_provenance(config, info, counts, digest))
     return Refit(named, source.uri, tagger.thresholds, fit, counts)
 

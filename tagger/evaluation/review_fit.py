@@ -27,6 +27,9 @@ from tagger.flags.thresholds import (
 
 logger = logging.getLogger(__name__)
 
+MEASURED = ("flagged_share", "passing_type_precision", "passing_color_precision")
+"""The names of the figures on the `report` items: a bundle holds them only where its own thresholds were measured."""
+
 
 @dataclass(frozen=True)
 class JudgedItems:
@@ -127,11 +130,10 @@ def _risk_model(items: JudgedItems, rng: np.random.Generator) -> tuple[RiskModel
 
 
 def _measured(items: JudgedItems, thresholds: Thresholds) -> dict[str, Any]:
-    """Precision is null where nothing passes."""
+    """By the names of MEASURED. Precision is null where nothing passes."""
     passing = items.part(~flagged_by_any(items.signals, thresholds))
     right = {name: float(1 - wrong.mean()) if len(wrong) else None for name, wrong in passing.wrong.items()}
-    precision = {f"passing_{name}_precision": share for name, share in right.items()}
-    return {"flagged_share": flagged_share(items.signals, thresholds), **precision}
+    return dict(zip(MEASURED, (flagged_share(items.signals, thresholds), right["type"], right["color"]), strict=True))
 
 
 def _promised(thresholds: Thresholds, promises: Mapping[str, Promise]) -> Thresholds:

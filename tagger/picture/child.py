@@ -36,7 +36,7 @@ def pack_answer(answer: DecodedPhoto | Reject) -> bytes:
     """One line of JSON, then the bytes of the pixels where there are any."""
     if isinstance(answer, Reject):
         return json.dumps(asdict(answer)).encode() + b"\n"
-    facts = {"width": answer.width, "height": answer.height, "format": answer.format, "phash": answer.phash}
+    facts = {name: getattr(answer, name) for name in ("width", "height", "format", "phash", "is_turned")}
     return json.dumps(facts).encode() + b"\n" + answer.pixels.tobytes()
 
 
@@ -47,7 +47,8 @@ def unpack_answer(message: bytes, size_px: int) -> DecodedPhoto | Reject:
     if "reason" in facts:
         return Reject(str(facts["reason"]), str(facts["detail"]))
     picture = np.frombuffer(pixels, np.uint8).reshape(size_px, size_px, 3)
-    return DecodedPhoto(picture, int(facts["width"]), int(facts["height"]), str(facts["format"]), int(facts["phash"]))
+    width, height, phash = int(facts["width"]), int(facts["height"]), int(facts["phash"])
+    return DecodedPhoto(picture, width, height, str(facts["format"]), phash, bool(facts["is_turned"]))
 
 
 def serve(connection: Connection, fit: Fit, limits: DecodeLimits) -> NoReturn:

@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
@@ -103,6 +104,8 @@ _UPRIGHT_BY = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_SIDES_EXCHANGED = (5, 6, 7, 8)
+
 _HASH_FIT = Fit("stretch", 128)
 
 
@@ -135,6 +138,7 @@ class DecodedPhoto:
 
     format: one of ACCEPTED_FORMATS. phash: 64-bit perceptual hash (`imagehash.phash`: DCT of 32 x 32 greys) as a signed
     integer, of the upright picture stretched to 128 x 128 whatever the fit, so that bundles can be compared.
+    is_turned: the upright picture is `height` wide and `width` high.
     """
 
     pixels: np.ndarray
@@ -142,6 +146,7 @@ class DecodedPhoto:
     height: int
     format: str
     phash: int
+    is_turned: bool
 
 
 @dataclass(frozen=True)
@@ -171,14 +176,14 @@ def decode_photo(data: bytes, fit: Fit, limits: DecodeLimits) -> DecodedPhoto | 
     """
     try:
         image_format = _accepted_format(data, limits)
-        image, width, height = _rgb_image(data, image_format, limits)
+        image, width, height, is_turned = _rgb_image(data, image_format, limits)
         pixels = fit_image(image, fit)
         phash = _signed_phash(pixels if fit == _HASH_FIT else fit_image(image, _HASH_FIT))
     except _Refused as refused:
         return refused.reject
     except MemoryError:
         return Reject("decode_memory", "memory ran out while the picture was decoded")
-    return DecodedPhoto(pixels, width, height, image_format, phash)
+    return DecodedPhoto(pixels, width, height, image_format, phash, is_turned)
 
 
 def _accepted_format(data: bytes, limits: DecodeLimits) -> str:
@@ -196,8 +201,17 @@ def _accepted_format(data: bytes, limits: DecodeLimits) -> str:
     return image_format
 
 
-def _rgb_image(data: bytes, image_format: str, limits: DecodeLimits) -> tuple[Image.Image, int, int]:
-    """Upright image of mode RGB, and the stored width and height. Raises _Refused, or MemoryError."""
+class _Upright(NamedTuple):
+    """image: of mode RGB. width, height: as stored. is_turned: upright the two are exchanged."""
+
+    image: Image.Image
+    width: int
+    height: int
+    is_turned: bool
+
+
+def _rgb_image(data: bytes, image_format: str, limits: DecodeLimits) -> _Upright:
+    """Raises _Refused, or MemoryError."""
     width, height = stated_size(data, image_format) or (0, 0)
     if width and height:
         _check_size(width, height, limits)
@@ -210,7 +224,9 @@ def _rgb_image(data: bytes, image_format: str, limits: DecodeLimits) -> tuple[Im
             if isinstance(image, JpegImagePlugin.JpegImageFile):
                 image.draft(None, (_LEAST_JPEG_SIDE_PX, _LEAST_JPEG_SIDE_PX))
             image.load()
-            return _upright(_rgb(image), _orientation(image)), width, height
+            orientation = _orientation(image)
+            is_turned = orientation in _SIDES_EXCHANGED or _is_turned_by_reader(image, width)
+            return _Upright(_upright(_rgb(image), orientation), width, height, is_turned)
         except (_Refused, MemoryError):
             raise
         except DECODER_ERRORS as error:
@@ -222,6 +238,10 @@ def _stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return image.tag_v2[ExifTags.Base.ImageWidth], image.tag_v2[ExifTags.Base.ImageLength]
     return image.size
+
+
+def _is_turned_by_reader(image: Image.Image, stored_width: int) -> bool:
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.width != stored_width
 
 
 def _check_size(width: int, height: int, limits: DecodeLimits) -> None:

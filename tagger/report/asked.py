@@ -12,11 +12,12 @@ import numpy.typing as npt
 from tagger.errors import BadInput, BundleError
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import BundleInfo
-from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_photo
+from tagger.picture.children import DecodeChildren
+from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit, Policy
 from tagger.report.canvas import Canvas
 from tagger.report.explain import SIDE_PX, WORDS, explain_canvas, explain_row
-from tagger.report.photos import known_bundles, show_photo, show_rows
+from tagger.report.photos import known_bundles, show_photos, show_rows
 from tagger.report.rows import newest_row, unknown_key
 from tagger.storage import Root
 
@@ -89,7 +90,7 @@ def explain_photo(name: str, places: Places, words: Words, load: Callable[[], Ex
 
 
 def explain_file(tagger: Explainer, photo: bytes, name: str, words: Words) -> Explained:
-    """A photo tagged now, which has the contrast map that a table does not keep.
+    """A photo tagged now, with the maps of type and color, and of the color against others.
 
     The random audit belongs to a night and is left out of the reasons. BadInput where the photo cannot be decoded.
     """
@@ -100,7 +101,7 @@ def explain_file(tagger: Explainer, photo: bytes, name: str, words: Words) -> Ex
     row["needs_review"] = bool(row["review_reasons"])
     row[WORDS] = words(row, tagger.thresholds)
     maps = {attribute: grids[0] for attribute, grids in tagger.maps(pixels).items()}
-    shown = show_photo(photo, cast(Policy, tagger.info.fit), SIDE_PX)
+    [shown] = show_photos([photo], cast(Policy, tagger.info.fit), SIDE_PX)
     if isinstance(shown, Reject):
         raise _refusal(name, shown)
     return Explained(explain_canvas(shown, maps, tagger.observe(pixels).product[0], row), row)
@@ -146,7 +147,8 @@ def _photo_bytes(name: str, places: Places) -> bytes:
 
 
 def _decoded(fit: Fit, photo: bytes, name: str) -> DecodedPhoto:
-    decoded = decode_photo(photo, fit, DecodeLimits())
+    with DecodeChildren(1, fit, DecodeLimits()) as children:
+        [decoded] = children.decode([photo])
     if isinstance(decoded, Reject):
         raise _refusal(name, decoded)
     return decoded

@@ -45,9 +45,9 @@ def explain_row(row: Row, shown: Shown) -> Canvas:
 def explain_canvas(shown: Shown, maps: Mapping[str, Array], product_mask: Array, row: Row) -> Canvas:
     """A panel for the picture, the mask and each map, the maps' legend, and three columns of text beneath.
 
-    maps: relevance (h, w), at least 0, under "type", "color", "contrast", any of them. product_mask: (H, W) in [0, 1].
-    Maps and mask cover the whole picture. row: columns of `tags`, of which only `type` and `color` must be there;
-    without `reasons_in_words` the reasons are told by their general meaning.
+    maps: relevance (h, w), at least 0, under "type", "color", "contrast", "runner_up", any of them. product_mask:
+    (H, W) in [0, 1]. Maps and mask cover the whole picture. row: columns of `tags`, of which only `type` and `color`
+    must be there; without `reasons_in_words` the reasons are told by their general meaning.
     """
     texts = (_answers(row), _evidence(row), _review(row))
     columns = [wrapped(lines, width) for lines, (_, width) in zip(texts, _COLUMNS_PX, strict=True)]
@@ -90,6 +90,7 @@ def _panels(shown: Shown, maps: Mapping[str, Array], mask: Array, row: Row) -> l
         "type": f"what speaks for {row['type']}",
         "color": f"what speaks for {row['color']}",
         "contrast": f"for {row['color']} against the others",
+        "runner_up": f"for {row['color']} against the next",
     }
     panels = [
         (_caption("Picture", shown.missing or _stored_size(row), _ALARM if shown.missing else _FAINT), shown.picture),
@@ -99,13 +100,16 @@ def _panels(shown: Shown, maps: Mapping[str, Array], mask: Array, row: Row) -> l
         ),
     ]
     for name, grid in maps.items():
-        heading = f"{name.capitalize()} map" + (" (read by focus)" if name == _read_by_focus(row) else "")
+        title = f"{name.capitalize().replace('_', '-')} map"
+        heading = title + (" (read by focus)" if name == _read_by_focus(row) else "")
         panels.append((_caption(heading, titles[name]), outline_mask(overlay_map(shown.picture, grid), mask)))
     return panels
 
 
 def _read_by_focus(row: Row) -> str:
-    return "contrast" if str(row.get("focus_map") or "").startswith("contrast") else "color"
+    """The name of the map, as `explain_canvas` has it."""
+    name = str(row.get("focus_map") or "").partition("/")[0]
+    return name if name in ("contrast", "runner_up") else "color"
 
 
 def _stored_size(row: Row) -> str:

@@ -3,7 +3,6 @@
 Networks see a square; people trust a picture more that is not squeezed. Maps and masks are stretched back with it.
 """
 
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,12 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
 
 from tagger.errors import BundleError
 from tagger.focus.overlay import resized
 from tagger.model.bundle import SHIPPED, BundleInfo, read_info
-from tagger.picture.decode import DECODER_ERRORS, DecodedPhoto, DecodeLimits, Reject, decode_photo
+from tagger.picture.children import DecodeChildren
+from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit, Policy
 from tagger.storage import Root, open_root
 
@@ -28,8 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 _GREY = 190
 _DOWNLOADS = 16
-_TURNED = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
+_CHILDREN = 2
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,15 @@ class Shown:
     missing: str = ""
 
 
-def show_photo(data: bytes, policy: Policy, side_px: int) -> Shown | Reject:
-    """A photo in the shape in which maps of the network's square lie over it: its own for "stretch", which is undone;
-    the square for "pad", which squeezes nothing."""
-    decoded = decode_photo(data, Fit(policy, side_px), DecodeLimits())
-    if isinstance(decoded, Reject):
-        return decoded
-    width, height = _upright_size(data, decoded) if policy == "stretch" else (1, 1)
-    return Shown(resized(decoded.pixels, *_within(width, height, side_px)))
+def show_photos(photos: Sequence[bytes], policy: Policy, side_px: int) -> list[Shown | Reject]:
+    """Photos in the shape in which maps of the network's square lie over them: their own for "stretch", which is
+    undone; the square for "pad", which squeezes nothing. Decoded in limited child processes, as a night's photos are.
+    """
+    if not photos:
+        return []
+    with DecodeChildren(min(_CHILDREN, len(photos)), Fit(policy, side_px), DecodeLimits()) as children:
+        answers = children.decode(photos)
+    return [answer if isinstance(answer, Reject) else _in_shape(answer, policy, side_px) for answer in answers]
 
 
 def show_rows(
@@ -56,7 +55,12 @@ def show_rows(
     """The photo of each row of `tags`, or a grey picture of its shape. infos: as by `known_bundles`."""
     with ThreadPoolExecutor(_DOWNLOADS) as pool:
         fetched = list(pool.map(lambda row: _fetched(images, row), rows))
-    return [_show(row, data, fit_of(row, infos), side_px) for row, data in zip(rows, fetched, strict=True)]
+    fits = [fit_of(row, infos) for row in rows]
+    answers: dict[int, Shown | Reject | str] = {n: why for n, why in enumerate(fetched) if isinstance(why, str)}
+    for policy in sorted(set(fits)):
+        photos = {n: data for n, data in enumerate(fetched) if isinstance(data, bytes) and fits[n] == policy}
+        answers |= zip(photos, show_photos(list(photos.values()), policy, side_px), strict=True)
+    return [_or_grey(row, answers[n], fits[n], side_px) for n, row in enumerate(rows)]
 
 
 def known_bundles(rows: Sequence[Row], root: Root, model: str = "") -> dict[tuple[str, str], BundleInfo]:
@@ -107,27 +111,21 @@ def _fetched(images: Root, row: Row) -> bytes | str:
     return data if row.get("size_bytes") in (None, len(data)) else "the photo has changed since it was tagged"
 
 
-def _show(row: Row, data: bytes | str, policy: Policy, side_px: int) -> Shown:
-    shown = show_photo(data, policy, side_px) if isinstance(data, bytes) else data
-    if isinstance(shown, Shown):
-        return shown
-    reason = f"the photo cannot be read: {shown.reason}" if isinstance(shown, Reject) else shown
+def _or_grey(row: Row, answer: Shown | Reject | str, policy: Policy, side_px: int) -> Shown:
+    if isinstance(answer, Shown):
+        return answer
+    reason = f"the photo cannot be read: {answer.reason}" if isinstance(answer, Reject) else answer
     sides = (row.get("width") or 1, row.get("height") or 1) if policy == "stretch" else (1, 1)
     width, height = _within(*sides, side_px)
     return Shown(np.full((height, width, 3), _GREY, np.uint8), reason)
+
+
+def _in_shape(photo: DecodedPhoto, policy: Policy, side_px: int) -> Shown:
+    sides = (photo.height, photo.width) if photo.is_turned else (photo.width, photo.height)
+    return Shown(resized(photo.pixels, *_within(*(sides if policy == "stretch" else (1, 1)), side_px)))
 
 
 def _within(width: int, height: int, side_px: int) -> tuple[int, int]:
     """(width, height) scaled until the longer one is `side_px`."""
     longer = max(width, height)
     return max(1, round(width * side_px / longer)), max(1, round(height * side_px / longer))
-
-
-def _upright_size(data: bytes, decoded: DecodedPhoto) -> tuple[int, int]:
-    """(width, height) as a viewer shows the photo: the stored ones, exchanged where its orientation turns it."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
-    except DECODER_ERRORS:
-        turned = False
-    return (decoded.height, decoded.width) if turned else (decoded.width, decoded.height)

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
-from tagger.picture.decode import Reject
 from tagger.picture.fit import Policy
-from tagger.report.photos import show_photo
+from tagger.report.photos import Shown, show_photos
 from tagger.storage import Root
 
 _DOWNLOADS = 8
@@ -29,8 +28,8 @@ def thumbnails(keys: Iterable[str], images: Root, policy: Policy, side_px: int) 
     wanted = list(dict.fromkeys(keys))
     with ThreadPoolExecutor(_DOWNLOADS) as pool:
         photos = list(pool.map(lambda key: _bytes(images, key), wanted))
-    found = {key: _thumbnail(photo, policy, side_px) for key, photo in zip(wanted, photos, strict=True)}
-    return {key: uri for key, uri in found.items() if uri}
+    answers = zip(wanted, show_photos(photos, policy, side_px), strict=True)
+    return {key: _thumbnail(shown) for key, shown in answers if isinstance(shown, Shown)}
 
 
 def _bytes(images: Root, key: str) -> bytes:
@@ -40,10 +39,7 @@ def _bytes(images: Root, key: str) -> bytes:
         return b""
 
 
-def _thumbnail(photo: bytes, policy: Policy, side_px: int) -> str:
-    shown = show_photo(photo, policy, side_px)
-    if isinstance(shown, Reject):
-        return ""
+def _thumbnail(shown: Shown) -> str:
     stream = io.BytesIO()
     Image.fromarray(shown.picture).save(stream, "JPEG", quality=_QUALITY, optimize=True)
     return data_uri(stream.getvalue(), "jpeg")

@@ -88,29 +88,30 @@ class Observer:
         return Observation(evidence, type_map, color_map, foreground.masks, product, measures, residual)
 
     def maps(self, pixels: Pixels) -> dict[str, Array]:
-        """Relevance (B, 8, 8) of the predicted classes: "type", "color", and the color "contrast" map."""
+        """Relevance (B, 8, 8) of the predicted classes: "type", "color", and how the color compares with others.
+
+        The last is the "runner_up" map where the focus number reads that one, else the "contrast" map.
+        """
         outputs = self.engine.run(pixels)
+        compared = "contrast" if self._map == "class" else self._map
         return {
             "type": self._class_map("type", outputs["type"]),
             "color": self._class_map("color", outputs["color"]),
-            "contrast": self._contrast_map(outputs["color"]),
+            compared: self._compared_map(compared, outputs["color"]),
         }
 
     def color_map(self, output: NetworkOutput) -> Array:
         """The color map that the focus number reads, as the bundle says, (B, 8, 8), at least 0."""
-        if self._map == "class":
-            return self._class_map("color", output)
-        classes, head = output.logits.argmax(axis=1), self._heads["color"]
-        make = contrast_map if self._map == "contrast" else runner_up_map
-        return relevance(make(output.features, head, output.logits, classes, self._cut))
+        return self._class_map("color", output) if self._map == "class" else self._compared_map(self._map, output)
 
     def _class_map(self, attribute: str, output: NetworkOutput) -> Array:
         classes = output.logits.argmax(axis=1)
         return relevance(evidence_map(output.features, self._heads[attribute], classes, self._cut))
 
-    def _contrast_map(self, output: NetworkOutput) -> Array:
+    def _compared_map(self, name: str, output: NetworkOutput) -> Array:
+        make = {"contrast": contrast_map, "runner_up": runner_up_map}[name]
         classes = output.logits.argmax(axis=1)
-        return relevance(contrast_map(output.features, self._heads["color"], output.logits, classes, self._cut))
+        return relevance(make(output.features, self._heads["color"], output.logits, classes, self._cut))
 
 
 def map_agreement(first: Array, second: Array) -> Array:

@@ -46,7 +46,7 @@ class Tagger:
         return self._observer.observe(pixels)
 
     def maps(self, pixels: Pixels) -> dict[str, Array]:
-        """Relevance (B, 8, 8) of the predicted classes: "type", "color", and the color "contrast" map."""
+        """Relevance (B, 8, 8) by name, to be shown: see `Observer.maps`."""
         return self._observer.maps(pixels)
 
     def probabilities(self, evidence: Evidence) -> dict[str, Array]:

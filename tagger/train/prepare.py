@@ -9,7 +9,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,28 +17,28 @@ import numpy.typing as npt
 import pandas as pd
 
 from tagger.catalog.labels import Labels
-from tagger.errors import FetchFailed, LabelsError
+from tagger.errors import LabelsError
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
-from tagger.storage import Root, open_root
+from tagger.storage import Root, StoredObject, open_root
+from tagger.train.photos import fetch_photos
 from tagger.train.pictures import Pictures, Shard, believed_masks, save_masks, save_shard
 
 logger = logging.getLogger(__name__)
 
 SHARD_SIZE = 512
-_FORMAT = 1
-"""Of the shards; raise it where the same photos would give other pixels or masks."""
-_DOWNLOADS = 8
+_FORMAT = 2
+"""Of the shards; raise it where the same photos would give other pixels or masks, or another part of them."""
 _MOST_REJECTED = 0.1
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What one decode task needs; travels as plain values. with_masks: keep the pictures' foreground masks too."""
+    """What one decode task needs; travels as plain values. photos: as listed. with_masks: keep the pictures' foreground
+    masks too."""
 
-    keys: tuple[str, ...]
-    etags: tuple[str, ...]
+    photos: tuple[StoredObject, ...]
     images_uri: str
     pictures_uri: str
     fit: Fit
@@ -48,7 +47,8 @@ class ShardTask:
     @property
     def name(self) -> str:
         """The same for the same photos, fitted in the same way."""
-        content = json.dumps([_FORMAT, self.fit.policy, self.fit.size_px, self.images_uri, self.keys, self.etags])
+        keys, etags = [photo.key for photo in self.photos], [photo.etag for photo in self.photos]
+        content = json.dumps([_FORMAT, self.fit.policy, self.fit.size_px, self.images_uri, keys, etags])
         return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
@@ -68,17 +68,22 @@ class PreparedItems:
 
 
 def shard_tasks(
-    labels: Labels, etags: Mapping[str, str], images_uri: str, pictures: Root, fit: Fit, with_masks: bool
+    labels: Labels, listed: Mapping[str, StoredObject], images_uri: str, pictures: Root, fit: Fit, with_masks: bool
 ) -> list[ShardTask]:
-    """The labelled photos, cut into shards in the labels' order: photos that are added at the end leave the others."""
-    keys = labels.table["image_key"].tolist()
-    starts = range(0, len(keys), SHARD_SIZE)
-    cuts = [tuple(keys[start : start + SHARD_SIZE]) for start in starts]
-    return [ShardTask(cut, tuple(etags[key] for key in cut), images_uri, pictures.uri, fit, with_masks) for cut in cuts]
+    """The labelled photos, cut into shards in the labels' order: photos that are added at the end leave the others.
+
+    listed: key -> photo.
+    """
+    photos = [listed[key] for key in labels.table["image_key"]]
+    cuts = [tuple(photos[start : start + SHARD_SIZE]) for start in range(0, len(photos), SHARD_SIZE)]
+    return [ShardTask(cut, images_uri, pictures.uri, fit, with_masks) for cut in cuts]
 
 
 def decode_shard(task: ShardTask) -> dict[str, Any]:
-    """Decode one shard, write its pictures, and say which photos were rejected. What is there is not made again."""
+    """Decode one shard, write its pictures, and say which photos were rejected. What is there is not made again.
+
+    Raises what `fetch_photos` does; nothing is kept of the shard then.
+    """
     pictures = open_root(task.pictures_uri)
     facts = f"{task.name}.json"
     if not pictures.exists(facts):
@@ -92,30 +97,30 @@ def decode_shard(task: ShardTask) -> dict[str, Any]:
 
 
 def _decode(task: ShardTask, pictures: Root) -> dict[str, Any]:
-    with DecodeChildren(1, task.fit, DecodeLimits()) as children:
-        answers = list(_decoded(task, children))
+    limits = DecodeLimits()
+    with DecodeChildren(1, task.fit, limits) as children:
+        answers = list(_decoded(task, children, limits))
     good = [answer.pixels for answer in answers if isinstance(answer, DecodedPhoto)]
     save_shard(
         pictures, task.name, np.stack(good) if good else np.empty((0, task.fit.size_px, task.fit.size_px, 3), np.uint8)
     )
     rejected = {
-        key: answer.reason for key, answer in zip(task.keys, answers, strict=True) if isinstance(answer, Reject)
+        photo.key: answer.reason
+        for photo, answer in zip(task.photos, answers, strict=True)
+        if isinstance(answer, Reject)
     }
     return {"shard": task.name, "count": len(good), "rejected": rejected}
 
 
-def _decoded(task: ShardTask, children: DecodeChildren) -> Iterator[DecodedPhoto | Reject]:
+def _decoded(task: ShardTask, children: DecodeChildren, limits: DecodeLimits) -> Iterator[DecodedPhoto | Reject]:
+    """Of each photo, in order. One that is too large by the listing is not even fetched."""
     images = open_root(task.images_uri)
-
-    def fetch(key: str, etag: str) -> bytes | Reject:
-        try:
-            return images.fetch(key, etag)
-        except FetchFailed as error:
-            return Reject(error.reason, error.detail)
-
-    with ThreadPoolExecutor(_DOWNLOADS) as threads:
-        for data in threads.map(fetch, task.keys, task.etags):
-            yield data if isinstance(data, Reject) else children.decode([data])[0]
+    fetched = fetch_photos(images, [photo for photo in task.photos if photo.size_bytes <= limits.max_bytes])
+    for photo in task.photos:
+        if photo.size_bytes > limits.max_bytes:
+            yield Reject("file_too_large", f"{photo.size_bytes} bytes; the limit is {limits.max_bytes}")
+        else:
+            yield children.decode([next(fetched)])[0]
 
 
 def join_items(labels: Labels, roles: pd.Series, summaries: list[dict[str, Any]]) -> PreparedItems:

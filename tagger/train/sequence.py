@@ -77,15 +77,15 @@ def prepare_items(config: Config, labels: Labels, pictures: Root) -> PreparedIte
     """Labelled items with a role and a decoded picture each, in shards under `pictures`."""
     images = open_root(config.images_uri)
     wanted = set(labels.table["image_key"])
-    etags = {found.key: found.etag for found in images.list_objects() if found.key in wanted}
-    labels = check_images(labels, etags, 1.0 if config.catalog.missing_images == "drop" else 0.0)
+    listed = {found.key: found for found in images.list_objects() if found.key in wanted}
+    labels = check_images(labels, listed, 1.0 if config.catalog.missing_images == "drop" else 0.0)
     roles = assign_roles(labels.table)
     check_roles(roles)
     logger.info("%d labelled items: %s", len(labels), roles.value_counts().to_dict())
     used = (roles != UNUSED).to_numpy()
     labels, roles = Labels(labels.table[used].reset_index(drop=True), labels.space), roles[used].reset_index(drop=True)
     with_masks = config.train.replace_background > 0
-    tasks = shard_tasks(labels, etags, images.uri, pictures, Fit(config.catalog.fit), with_masks)
+    tasks = shard_tasks(labels, listed, images.uri, pictures, Fit(config.catalog.fit), with_masks)
     return join_items(labels, roles, _decode(tasks))
 
 

@@ -87,7 +87,7 @@ def test_its_rows_keep_the_promises_of_their_columns(bundle, pixels, tmp_path):
     pixels = np.concatenate([pixels, empty])
     noon = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
     photos = photo_rows(
-        Decoded(StoredObject(f"{n}.jpg", "e", 1, noon), DecodedPhoto(picture, 128, 128, "JPEG", n))
+        Decoded(StoredObject(f"{n}.jpg", "e", 1, noon), DecodedPhoto(picture, 128, 128, "JPEG", n, False))
         for n, picture in enumerate(pixels)
     )
     answers = infer(tagger, Batch(pixels, photos["image_key"].to_pylist(), day), 64)

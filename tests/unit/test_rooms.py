@@ -59,6 +59,7 @@ ALLOWED = {
     # 4
     "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),
     "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
+    "train.photos": Allowed({"errors", "storage"}, {"tenacity"}),
     "train.tracking": Allowed(BASE, set()),
     "train.record": Allowed(set(), set()),
     "train.event_files": Allowed({"errors", "storage"}, {"tensorflow"}),
@@ -79,7 +80,6 @@ ALLOWED = {
     "report": Allowed(IO, {*TABLES, "matplotlib"}),
     "report.page": Allowed({*IO, "printable"}, {"jinja2", "markupsafe"}),
     "report.thumbnails": Allowed(IO, {"PIL"}),
-    "report.photos": Allowed(IO, {*TABLES, "PIL"}),
     "report.reference": Allowed({*BASE, "cli", "entry"}, {"pydantic", "typer"}),
     "entry": Allowed({"errors", "logs", "printable", "stop"}, {"typer"}),
     "arguments": Allowed({*BASE, "config_file", "entry", "storage"}, {"typer"}),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.catalog.labels import LabelSpace, check_images, read_labels
+from tagger.catalog.labels import LabelSpace, check_images, only_classes, read_labels
 from tagger.catalog.split import assign_roles
 from tagger.errors import ConfigError, LabelsError
 from tagger.storage import Root, open_root
@@ -130,6 +130,16 @@ def test_dropping_every_class_is_refused(root):
     put(root, "1,Shirt,Red", "2,Belt,Blue")
     with pytest.raises(LabelsError, match="2 classes have fewer than 5"):
         read_labels(root, min_per_class=5, drop_rare=True)
+
+
+def test_labels_are_cut_to_the_classes_that_a_bundle_has(root, caplog):
+    put(root, "1,Shirt,Red", "2,Belt,Red", "3,Teapot,Red", "4,Shirt,Aqua", "5,Teapot,Aqua")
+    labels = only_classes(read_labels(root), ["Belt", "Shirt", "Hat"], ["Red"])
+    assert labels.table["image_key"].tolist() == ["1", "2"] and labels.dropped_count == 3
+    assert labels.indices("type").tolist() == [1, 0]
+    assert "1 types that the bundle lacks are left out: 'Teapot (2)'" in caplog.text
+    with pytest.raises(LabelsError, match="No label has a type and a color of the bundle"):
+        only_classes(labels, ["Hat"], ["Red"])
 
 
 def test_labels_without_image_are_refused_above_the_share_and_left_out_below(root):

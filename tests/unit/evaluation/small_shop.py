@@ -22,7 +22,13 @@ INFO = BundleInfo(
     thresholds=THRESHOLDS.to_dict(),
     color_reference={},
     scope_reference={},
-    metrics={"mean_focus": 0.4, "type": {"accuracy": 0.8}},
+    metrics={
+        "mean_focus": 0.4,
+        "type": {"accuracy": 0.8},
+        "flagged_share": 0.123,
+        "passing_type_precision": 0.987,
+        "passing_color_precision": None,
+    },  # fmt: skip
     provenance={"run_id": "r"},
 )
 CARD = "# shop, version 1\n\nTags product photos.\n\n## Data\n\nMany.\n\n## Review\n\nOld.\n\n## Limits\n\nSome.\n"

@@ -6,6 +6,7 @@ import pytest
 
 from tagger.config_file import load_config
 from tagger.errors import BadInput, LabelsError
+from tagger.evaluation.items import labelled_table, of_role
 from tagger.evaluation.refit import refit, write
 from tagger.model.bundle import find_bundle, read_info
 from tagger.tag.predict import Tagger
@@ -63,6 +64,23 @@ def test_the_card_has_the_new_review_and_keeps_the_rest(result, tmp_path):
     assert card.startswith(f"# shop, version {result.info.version}\n")
     assert "of version 1, whose networks these are" in card and "Old." not in card
     assert card.endswith("## Data\n\nMany.\n\n## Limits\n\nSome.\n") and "low_focus" in card
+
+
+def test_without_report_items_no_figure_of_the_old_thresholds_is_stated(shop, tmp_path):
+    labels = pd.read_csv(shop / "labels/labels.csv")
+    fitted_on = of_role(labelled_table(config(shop), INFO), "calibrate")["image_key"]
+    labels[labels["image_key"].isin(fitted_on)].to_csv(tmp_path / "calibrate.csv", index=False)
+    result = refit(config(shop, f"labels={tmp_path}/calibrate.csv"))
+    assert result.counts["report"] == 0
+    assert set(INFO.metrics) - set(result.info.metrics) == {
+        "flagged_share", "passing_type_precision", "passing_color_precision"
+    }  # fmt: skip
+    card = write(result, str(tmp_path), is_promoted=False).read_bytes("MODEL_CARD.md").decode()
+    assert "was not measured" in card and "12.3%" not in card
+
+
+def test_with_report_items_their_figures_are_the_new_ones(result):
+    assert result.info.metrics["flagged_share"] == result.fit.measured["flagged_share"] != 0.123
 
 
 def test_the_facts_are_strict_json(result):

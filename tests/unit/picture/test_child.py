@@ -9,7 +9,7 @@ import pytest
 from tagger.picture.child import pack_answer, unpack_answer
 from tagger.picture.decode import DecodedPhoto, Reject
 
-PICTURE = DecodedPhoto(np.arange(48, dtype=np.uint8).reshape(4, 4, 3), 640, 480, "JPEG", -(2**63))
+PICTURE = DecodedPhoto(np.arange(48, dtype=np.uint8).reshape(4, 4, 3), 640, 480, "JPEG", -(2**63), True)
 
 
 def run(code):
@@ -21,6 +21,7 @@ def test_a_picture_comes_back_as_it_was():
     answer = unpack_answer(pack_answer(PICTURE), 4)
     assert (answer.pixels == PICTURE.pixels).all() and not answer.pixels.flags.writeable
     assert (answer.width, answer.height, answer.format, answer.phash) == (640, 480, "JPEG", -(2**63))
+    assert answer.is_turned
 
 
 def test_a_reject_comes_back_as_it_was():

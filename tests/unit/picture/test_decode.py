@@ -106,6 +106,7 @@ def test_orientation_is_applied_and_the_stored_size_reported(orientation):
     answer = decode(oriented(scene(), orientation, "PNG"))
     assert (answer.pixels == decode(encoded(scene(), "PNG")).pixels).all()
     assert (answer.width, answer.height) == ((48, 64) if orientation >= 5 else (64, 48))
+    assert answer.is_turned == (orientation >= 5)
 
 
 @pytest.mark.parametrize("name", ["JPEG", "WebP", "TIFF", "AVIF"])
@@ -115,6 +116,7 @@ def test_every_format_that_keeps_an_orientation_is_turned_once(name, orientation
     difference = answer.pixels.astype(int) - decode(encoded(scene(), "PNG")).pixels
     assert abs(difference).mean() < 4
     assert (answer.width, answer.height) == ((48, 64) if orientation >= 5 else (64, 48))
+    assert answer.is_turned == (orientation >= 5)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"])

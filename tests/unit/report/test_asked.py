@@ -7,7 +7,7 @@ from tagger.errors import BadInput
 from tagger.flags.reasons import Thresholds
 from tagger.report.asked import Places, explain_file, explain_photo
 from tests.tables_rows import DAY
-from tests.unit.report.shop import NEXT_DAY, photo, row, shop
+from tests.unit.report.shop import NEXT_DAY, decode_nothing_here, photo, row, shop
 
 GRID = np.outer(np.arange(8.0), np.ones(8))
 
@@ -96,6 +96,12 @@ def test_a_photo_is_explained_by_the_row_that_tagging_would_write():
     assert (told["type"], told["model_version"]) == ("Shirt", "1") and "logit_residual" not in told
     assert told["reasons_in_words"] == ["low_focus below 0.3"] and told["needs_review"]
     assert told["review_reasons"] == ["low_focus"], "no audit without a night"
+
+
+def test_a_strangers_photo_is_decoded_in_another_process(monkeypatch):
+    strange = photo(90, 128)
+    decode_nothing_here(monkeypatch)
+    assert explain_file(Stand(), strange, "b.jpg", words).row["width"] == 90
 
 
 def test_a_photo_that_cannot_be_decoded_is_refused_by_name():

@@ -81,7 +81,9 @@ def test_a_row_of_the_table_is_enough_for_mask_and_two_maps():
     assert [text for text in texts(drawn) if text.endswith("map") or "read by" in text] == [
         "Type map", "Color map (read by focus)",
     ]  # fmt: skip
-    assert "Contrast map (read by focus)" in texts(explain_row(ROW | {"focus_map": "contrast/post_bn"}, Shown(PICTURE)))
+    for focus_map, title in (("contrast/post_bn", "Contrast"), ("runner_up/post_bn", "Runner-up")):
+        drawn = explain_row(ROW | {"focus_map": focus_map}, Shown(PICTURE))
+        assert f"{title} map (read by focus)" in texts(drawn) and "Color map (read by focus)" not in texts(drawn)
 
 
 def test_stored_maps_lie_where_they_say():
@@ -156,8 +158,14 @@ def test_no_reasons_are_no_review():
     assert "No reason to review" in told(review_reasons=[], reasons_in_words=[])
 
 
-@pytest.mark.parametrize(("focus_map", "title"), [("class/post_bn", "Color map"), ("contrast/post_bn", "Contrast map")])
-def test_the_map_that_focus_reads_is_marked(focus_map, title):
-    assert [text for text in texts(canvas(focus_map=focus_map)) if "read by focus" in text] == [
-        f"{title} (read by focus)"
-    ]
+@pytest.mark.parametrize(
+    ("focus_map", "maps", "title"),
+    [
+        ("class/post_bn", MAPS, "Color map"),
+        ("contrast/post_bn", MAPS, "Contrast map"),
+        ("runner_up/post_bn", {"type": GRID, "color": GRID.T, "runner_up": GRID}, "Runner-up map"),
+    ],
+)
+def test_the_map_that_focus_reads_is_marked(focus_map, maps, title):
+    drawn = explain_canvas(Shown(PICTURE), maps, MASK, ROW | {"focus_map": focus_map})
+    assert [text for text in texts(drawn) if "read by focus" in text] == [f"{title} (read by focus)"]

@@ -6,8 +6,13 @@ import pytest
 from PIL import Image
 
 from tagger.picture.decode import Reject
-from tagger.report.photos import fit_of, known_bundles, show_photo, show_rows
-from tests.unit.report.shop import photo, row, shop
+from tagger.report.photos import fit_of, known_bundles, show_photos, show_rows
+from tests.unit.report.shop import decode_nothing_here, photo, row, shop
+
+
+def shown(data: bytes, policy, side_px):
+    [answer] = show_photos([data], policy, side_px)
+    return answer
 
 
 def turned(orientation: int) -> bytes:
@@ -21,19 +26,25 @@ def turned(orientation: int) -> bytes:
     [(photo(60, 80), (200, 150)), (photo(80, 40), (100, 200)), (turned(6), (200, 150)), (turned(3), (150, 200))],
 )
 def test_a_stretched_photo_is_shown_in_its_own_shape_and_upright(data, shape):
-    assert show_photo(data, "stretch", 200).picture.shape == (*shape, 3)
+    assert shown(data, "stretch", 200).picture.shape == (*shape, 3)
 
 
 def test_a_padded_photo_is_shown_as_the_square_that_its_maps_cover():
-    assert show_photo(photo(60, 80), "pad", 200).picture.shape == (200, 200, 3)
+    assert shown(photo(60, 80), "pad", 200).picture.shape == (200, 200, 3)
 
 
 def test_the_photo_keeps_its_colors():
-    assert np.abs(show_photo(photo(), "stretch", 100).picture.astype(int) - (200, 30, 40)).max() < 8
+    assert np.abs(shown(photo(), "stretch", 100).picture.astype(int) - (200, 30, 40)).max() < 8
 
 
 def test_what_is_no_photo_is_a_reject():
-    assert isinstance(show_photo(b"nothing", "stretch", 100), Reject)
+    assert isinstance(shown(b"nothing", "stretch", 100), Reject)
+
+
+def test_photos_of_strangers_are_decoded_in_other_processes(monkeypatch):
+    photos = [turned(6), photo(80, 40)]
+    decode_nothing_here(monkeypatch)
+    assert [each.picture.shape for each in show_photos(photos, "stretch", 200)] == [(200, 150, 3), (100, 200, 3)]
 
 
 @pytest.fixture
@@ -65,6 +76,13 @@ def test_a_photo_that_cannot_be_shown_is_grey_in_its_shape_and_says_why(root, ke
 
 def test_rows_without_a_listed_size_are_shown(root):
     assert show_rows([row("changed")], root.child("images"), {}, 100)[0].missing == ""
+
+
+def test_each_row_is_shown_as_its_own_bundle_fitted_it(root):
+    rows = [row("good"), row("gone"), row("changed", model_version="2"), row("good", model_version="2")]
+    shown = show_rows(rows, root.child("images"), {("m", "2"): SimpleNamespace(fit="pad")}, 200)
+    assert [each.picture.shape[:2] for each in shown] == [(200, 150), (200, 150), (200, 200), (200, 200)]
+    assert shown[2].picture[100, 100, 2] > 200 and shown[3].picture[100, 100, 0] > 150
 
 
 def test_photos_come_in_the_order_of_their_rows(root):

@@ -17,7 +17,7 @@ from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, r
 DAY = dt.date(2026, 11, 22)
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 STAMP = RunStamp("r1", DAY, "digest")
-PICTURE = DecodedPhoto(np.zeros((2, 2, 3), np.uint8), 40, 30, "PNG", -(2**63))
+PICTURE = DecodedPhoto(np.zeros((2, 2, 3), np.uint8), 40, 30, "PNG", -(2**63), False)
 
 
 @pytest.fixture

@@ -1,0 +1,53 @@
+"""Which labelled photos a bundle is measured on."""
+
+import pandas as pd
+import pytest
+
+from tagger.config_file import load_config
+from tagger.errors import LabelsError
+from tagger.evaluation.items import labelled_table
+from tests.unit.evaluation.small_shop import INFO, make_shop
+
+SPACE = """
+types: [Belt, Teapot, Shirt]
+colors: [Black, White, Red]
+merge:
+  types: {Kettle: Teapot, Polo: Shirt}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """40 items, of which the first three are a kettle, a teapot and a polo; the bundle knows shirts and belts."""
+    folder = make_shop(tmp_path)
+    labels = pd.read_csv(folder / "labels/labels.csv")
+    labels.loc[:2, "type"] = ["Kettle", "Teapot", "Polo"]
+    labels.to_csv(folder / "labels/labels.csv", index=False)
+    (folder / "space.yaml").write_text(SPACE)
+    return folder
+
+
+def read(shop, *overrides):
+    return labelled_table(load_config(None, [f"root={shop}", "catalog.drop_rare=true", *overrides]), INFO)
+
+
+def test_classes_that_training_dropped_as_rare_are_left_out_with_their_merges(shop, caplog):
+    table = read(shop, f"catalog.label_space={shop}/space.yaml")
+    assert table["image_key"].tolist() == [f"{number}.png" for number in range(2, 40)]
+    assert table["type_number"].tolist() == [INFO.classes["type"].index(name) for name in ["Shirt", "Belt"] * 19]
+    assert "1 types that the bundle lacks are left out: 'Teapot (2)'" in caplog.text
+
+
+def test_the_same_without_a_label_space(shop):
+    assert len(read(shop)) == 37
+
+
+def test_a_name_that_the_shop_does_not_know_is_an_error_all_the_same(shop):
+    (shop / "space.yaml").write_text(SPACE.replace("Kettle: Teapot, ", ""))
+    with pytest.raises(LabelsError, match="'Kettle'"):
+        read(shop, f"catalog.label_space={shop}/space.yaml")
+
+
+def test_classes_that_the_bundle_lacks_are_an_error_where_none_may_be_dropped(shop):
+    with pytest.raises(LabelsError, match="'Kettle', 'Polo', 'Teapot'"):
+        read(shop, "catalog.drop_rare=false")
