@@ -108,10 +108,7 @@ class PictureFile:
         """The whole drawing or nothing. BadInput where the place does not take it."""
         folder, slash, name = self.uri.rpartition("/")
         data = canvas.png() if _ENCODINGS[self._suffix] == "png" else canvas.jpeg()
-        try:
-            open_root(folder or slash or ".").write_bytes(name, data)
-        except OSError as error:
-            raise BadInput(f"{self.uri} cannot be written: {error.strerror}. Choose another --out.") from error
+        open_root(folder or slash or ".").write_bytes(name, data)
 
     @property
     def _suffix(self) -> str:

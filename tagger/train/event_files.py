@@ -32,7 +32,7 @@ class EventFiles:
         try:
             self._root.write_bytes(".tagger", b"")
             self._root.delete(".tagger")
-        except OSError as error:
+        except (BadInput, OSError) as error:
             raise BadInput(f"{self.label} cannot be written to: {error}. Name another folder.") from error
 
     def write(self, record: TrainingRecord) -> None:

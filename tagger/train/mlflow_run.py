@@ -132,7 +132,7 @@ def _client(uri: str, place: str) -> tuple[Any, Any]:
         from mlflow.tracking import MlflowClient
         from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
     except ModuleNotFoundError as error:
-        raise ConfigError("train.mlflow needs a library more: pip install 'tagger[mlflow]'.") from error
+        raise ConfigError("train.mlflow needs a library more: pip install mlflow-skinny.") from error
     try:
         return MlflowClient(place), MlflowException
     except UnsupportedModelRegistryStoreURIException as error:

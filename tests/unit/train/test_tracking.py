@@ -306,7 +306,7 @@ from tagger.train.tracking import open_sinks
 open_sinks(TrainConfig(mlflow="runs"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT)
-    assert "ConfigError" in done.stderr and "pip install 'tagger[mlflow]'" in done.stderr
+    assert "ConfigError" in done.stderr and "pip install mlflow-skinny" in done.stderr
 
 
 def test_mlflow_phones_nobody_and_asks_no_git(tmp_path):
