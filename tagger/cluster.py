@@ -1,4 +1,4 @@
-"""How the commands reach Ray: the cluster that is named, or one embedded in this process."""
+"""How the commands reach Ray, the cluster that is named or one embedded in this process, and what it has."""
 
 import contextlib
 import logging
@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -19,11 +20,14 @@ _DEFAULTS = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
     # A worker that has not answered for as long is lost; Ray's own limit is 600 s.
     "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "120",
-    # Actors without GPUs must not see any.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_COLOR_PREFIX": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+_WORKERS = {
+    # A process that was given no GPU must not see one: Ray itself leaves them all visible to it.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+}
+"""Environment of all of Ray's workers, also of a cluster that was started before."""
 _NOISY = (
     "ray.train",
     "ray.data",
@@ -31,6 +35,17 @@ _NOISY = (
     "ray.train.v2._internal.execution.controller.placement_group_cleaner",
     "tensorflow",
 )
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the cluster has. node_*: the most that one node has, since an actor cannot be spread over two."""
+
+    cpus: float
+    gpus: float
+    memory_bytes: float
+    object_store_bytes: float
+    node_cpus: float
 
 
 @contextlib.contextmanager
@@ -50,6 +65,17 @@ def connected(config: RayConfig) -> Iterator[None]:
             ray.shutdown()
 
 
+def cluster_capacity() -> Capacity:
+    """What the Ray cluster has that this process is connected to."""
+    if not ray.is_initialized():
+        raise ClusterUnavailable("There is no Ray to run on: this process is not connected to a cluster.")
+    total: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    node_cpus = max((node["Resources"].get("CPU", 0.0) for node in nodes if node["Alive"]), default=0.0)
+    cpus, gpus, memory, store = (total.get(name, 0.0) for name in ("CPU", "GPU", "memory", "object_store_memory"))
+    return Capacity(cpus, gpus, memory, store, node_cpus)
+
+
 def quiet_worker() -> None:
     """Let only warnings of the libraries through; runs first in every worker process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _DEFAULTS["TF_CPP_MIN_LOG_LEVEL"])
@@ -61,7 +87,7 @@ def _start(config: RayConfig, address: str | None) -> None:
     quiet_worker()
     shared: dict[str, Any] = {
         "logging_level": logging.WARNING,
-        "runtime_env": {"worker_process_setup_hook": "tagger.cluster.quiet_worker"},
+        "runtime_env": {"worker_process_setup_hook": "tagger.cluster.quiet_worker", "env_vars": _WORKERS},
     }
     with _own_handler(), _told(address):
         if address:

@@ -4,7 +4,8 @@ TaggerError                exit 1   never raised itself
 ├── BadInput               exit 2   a person must change something: a path, a value, a file
 │   ├── ConfigError        exit 2   the configuration
 │   ├── LabelsError        exit 2   the labels table
-│   └── BundleError        exit 2   the trained bundle
+│   ├── BundleError        exit 2   the trained bundle
+│   └── TrainingDiverged   exit 2   the step size: a training whose loss is no number any more
 ├── GateRefused            exit 3   a quality gate said no: nothing was promoted or committed
 ├── DateLocked             exit 4   another run holds the date
 └── Retryable              exit 5   a dependency did not answer: the same command may work later
@@ -41,6 +42,10 @@ class LabelsError(BadInput):
 
 class BundleError(BadInput):
     """A trained bundle that is missing, damaged or of another version."""
+
+
+class TrainingDiverged(BadInput):
+    """A training whose loss is not finite: from the same settings it would end there again."""
 
 
 class GateRefused(TaggerError):

@@ -26,10 +26,14 @@ TRUNK = "trunk"
 
 Weights = list[npt.NDArray[np.float32]]
 Norm = type[keras.layers.BatchNormalization]
+Drop = type[keras.layers.Dropout]
 PLAIN_NORM: Norm = keras.layers.BatchNormalization
+PLAIN_DROP: Drop = keras.layers.Dropout
 
 
-def build_network(trunk: keras.Model, classes: int, shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
+def build_network(
+    trunk: keras.Model, classes: int, shape: NetworkShape, norm: Norm = PLAIN_NORM, drop: Drop = PLAIN_DROP
+) -> keras.Model:
     """Trunk plus linear head: (B, H, W, 3) uint8 -> {"features": (B, h, w, K), "logits": (B, classes)} float32.
 
     The head is global average pooling, Dropout, BatchNorm and linear layers only, so that it folds into one matrix
@@ -39,7 +43,7 @@ def build_network(trunk: keras.Model, classes: int, shape: NetworkShape, norm: N
     inputs = keras.Input((shape.size_px, shape.size_px, 3), dtype="uint8")
     features = trunk(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.GlobalAveragePooling2D(name="pool")(features)
-    x = keras.layers.Dropout(shape.dropout, name="dropout")(x)
+    x = drop(shape.dropout, name="dropout")(x)
     x = norm(momentum=shape.batch_norm_momentum, synchronized=True, name="head_norm")(x)
     for number, units in enumerate(shape.head):
         x = keras.layers.Dense(units, name=f"head_dense_{number}")(x)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import tagger
+from tagger.cluster import cluster_capacity
 from tagger.config import Config, TagConfig
 from tagger.errors import DateLocked
 from tagger.picture.decode import DecodeLimits
@@ -34,7 +35,7 @@ from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
 from tagger.tag.lock import DateLock
 from tagger.tag.manifest import Manifest, WorkUnit, complete, load_manifest
-from tagger.tag.pipeline import LoadTagger, TagJob, cluster_capacity, tag_units
+from tagger.tag.pipeline import LoadTagger, TagJob, tag_units
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
 from tagger.tag.preflight import Layout, lay_out

@@ -12,13 +12,12 @@ import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from ray.data.exceptions import ExecutionTimeoutError
@@ -31,7 +30,7 @@ from tagger.tag import metrics
 from tagger.tag.fetch import FetchSettings, fetch_and_decode
 from tagger.tag.infer import Batch, TaggerLike, infer
 from tagger.tag.manifest import WorkUnit, read_photos
-from tagger.tag.preflight import FETCH_CPUS, STAGE_CPUS, Capacity, Layout
+from tagger.tag.preflight import FETCH_CPUS, STAGE_CPUS, Layout
 from tagger.tag.progress import Worked
 from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, refusal_rows, stage_unit
 
@@ -57,17 +56,6 @@ class TagJob:
     batch_size: int
     cpus_per_actor: float
     gpus: int
-
-
-def cluster_capacity() -> Capacity:
-    """What the Ray cluster has that this process is connected to."""
-    if not ray.is_initialized():
-        raise ClusterUnavailable("There is no Ray to run on: this process is not connected to a cluster.")
-    total: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    node_cpus = max((node["Resources"].get("CPU", 0.0) for node in nodes if node["Alive"]), default=0.0)
-    cpus, gpus, memory, store = (total.get(name, 0.0) for name in ("CPU", "GPU", "memory", "object_store_memory"))
-    return Capacity(cpus, gpus, memory, store, node_cpus)
 
 
 def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger: LoadTagger, worked: Worked) -> None:

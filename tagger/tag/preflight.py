@@ -6,6 +6,7 @@ Actors hold their CPUs for the whole run; fetch and stage tasks need theirs besi
 import math
 from dataclasses import dataclass
 
+from tagger.cluster import Capacity
 from tagger.config import TagConfig
 from tagger.errors import ClusterUnavailable, ConfigError
 
@@ -23,17 +24,6 @@ ACTOR_BYTES = 1536 * 2**20
 CHILD_BYTES = 96 * 2**20
 """Resident memory of an idle decode child."""
 _ACTORS_PER_STAGE = 8
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What the cluster has. node_*: the most that one node has, since an actor cannot be spread over two."""
-
-    cpus: float
-    gpus: float
-    memory_bytes: float
-    object_store_bytes: float
-    node_cpus: float
 
 
 @dataclass(frozen=True)

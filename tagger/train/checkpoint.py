@@ -1,4 +1,4 @@
-"""A training's state as one folder of two files: arrays, and what they are, with the arrays' digest.
+"""A training's state as one folder of two files: arrays, and what they are, with the digest of both.
 
 Ray Train uploads the folder and knows which one counts; whether its bytes are those that were written, only the digest
 tells.
@@ -17,7 +17,7 @@ import numpy as np
 
 logger = logging.getLogger(__name__)
 
-_ARRAYS, _FACTS = "arrays.npz", "state.json"
+_ARRAYS, _FACTS, _DIGEST = "arrays.npz", "state.json", "sha256"
 
 Arrays = Sequence[np.ndarray]
 
@@ -48,24 +48,30 @@ def write_state(folder: Path, state: State) -> None:
     arrays = pack({f"{group}/{n}": array for group in _GROUPS for n, array in enumerate(getattr(state, group))})
     facts = {name: value for name, value in vars(state).items() if name not in _GROUPS}
     (folder / _ARRAYS).write_bytes(arrays)
-    (folder / _FACTS).write_text(json.dumps(facts | {"sha256": hashlib.sha256(arrays).hexdigest()}))
+    (folder / _FACTS).write_text(json.dumps(facts | {_DIGEST: _digest(arrays, facts)}))
 
 
 def read_state(folder: Path) -> State | None:
-    """The state of a folder; None, with a warning, where a file is missing, cut short or changed."""
+    """The state of a folder; None, with a warning, where a file is missing or damaged, or another version wrote it."""
     try:
         facts = json.loads((folder / _FACTS).read_text())
-        data = (folder / _ARRAYS).read_bytes()
-    except (OSError, ValueError) as error:
-        logger.warning("The checkpoint %s cannot be read (%s); the one before is taken.", folder, error)
+        arrays = (folder / _ARRAYS).read_bytes()
+        if not isinstance(facts, dict) or facts.pop(_DIGEST, None) != _digest(arrays, facts):
+            raise ValueError("not as it was written, or of another version")
+        return _state(facts, unpack(arrays))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logger.warning("The checkpoint %s cannot be used (%s); the one before is taken.", folder, error)
         return None
-    if not isinstance(facts, dict) or hashlib.sha256(data).hexdigest() != facts.pop("sha256", None):
-        logger.warning("The checkpoint %s is not as it was written; the one before is taken.", folder)
-        return None
-    arrays = unpack(data)
+
+
+def _state(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> State:
     groups = {group: _numbered(arrays, f"{group}/") for group in _GROUPS}
     known: dict[str, Any] = {**facts, "sums": tuple(facts["sums"]), **groups}
     return State(**known)
+
+
+def _digest(arrays: bytes, facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + arrays).hexdigest()
 
 
 def newest_state(folders: Iterable[Path]) -> State | None:
@@ -87,7 +93,9 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
 
 
 def pack_weights(weights: Arrays) -> bytes:
-    """A network's weights, in their order."""
+    """A network's weights, in their order. ValueError where there are none."""
+    if not weights:
+        raise ValueError("There are no weights to pack.")
     return pack({str(n): array for n, array in enumerate(weights)})
 
 

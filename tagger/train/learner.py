@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tagger.errors import TrainingDiverged
 from tagger.train.checkpoint import State, unpack_weights, weights_digest
 from tagger.train.feed import steps_per_epoch
 from tagger.train.recipe import Recipe, StagePlan
@@ -78,13 +79,16 @@ class Learner:
         return summed(fit_replica), summed(score_replica), summed(lambda value: value)
 
     def fit(self, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.integer]) -> None:
-        """One step on this worker's share of a global batch."""
+        """One step on this worker's share of a global batch. TrainingDiverged, on all ranks alike, where the loss is
+        not finite."""
         self.sums += self._fit_step(pixels, labels.astype(np.int32)).numpy()
+        self._check_finite(self.sums)
         self.step += 1
 
     def finish_epoch(self, batches: Iterator[Any], side: int) -> dict[str, Any]:
         """Measure the (averaged) weights on the `select` items, keep them where they are the best of the full size so
         far, and go on to the next epoch. batches: as of `evaluation_batches`. Returns the epoch's row of the history.
+        TrainingDiverged as in `fit`.
         """
         trained = self.network.get_weights()
         if self.plan.recipe.averaging:
@@ -92,6 +96,7 @@ class Learner:
         sums = np.zeros(3)
         for pixels, labels, weights in batches:
             sums += self._score_step(pixels, labels.astype(np.int32), weights).numpy()
+        self._check_finite(sums)
         row = self._row(sums, side)
         if row["is_best"]:
             self._best = self.network.get_weights()
@@ -99,6 +104,13 @@ class Learner:
         self.history.append(row)
         self.epoch, self.step, self.sums = self.epoch + 1, 0, np.zeros(3)
         return row
+
+    def _check_finite(self, sums: npt.NDArray[np.floating]) -> None:
+        if not np.isfinite(sums).all():
+            raise TrainingDiverged(
+                f"The loss of the {self.plan.stage} network is no finite number any more, in epoch {self.epoch + 1}. "
+                "Lower train.learning_rate and start afresh, without --resume."
+            )
 
     def _row(self, chosen: npt.NDArray[np.floating], side: int) -> dict[str, Any]:
         full = max(self.plan.recipe.side(epoch) for epoch in range(self.plan.recipe.epochs))
@@ -194,15 +206,14 @@ def precision(name: str) -> Iterator[None]:
 
 def initial_network(plan: StagePlan, is_alone: bool) -> Any:
     """The stage's network before its first step, for pictures of any side. is_alone: no other replica trains along."""
-    import keras
-
-    from tagger.model.network import build_network, network_with_weights, shaped_trunk
+    from tagger.model.dropout import SharedDropout
+    from tagger.model.network import PLAIN_DROP, PLAIN_NORM, build_network, network_with_weights, shaped_trunk
     from tagger.model.norm import FusedBatchNormalization
     from tagger.model.transfer import transfer_trunk
 
-    norm = FusedBatchNormalization if is_alone else keras.layers.BatchNormalization
+    norm, drop = (FusedBatchNormalization, PLAIN_DROP) if is_alone else (PLAIN_NORM, SharedDropout)
     shape = plan.shape.of_any_side()
-    network = build_network(shaped_trunk(shape, norm), plan.classes, shape, norm)
+    network = build_network(shaped_trunk(shape, norm), plan.classes, shape, norm, drop)
     if plan.transfer_from:
         key, classes = plan.transfer_from
         transfer_trunk(network_with_weights(unpack_weights(plan.work.read_bytes(key)), classes, shape), network)

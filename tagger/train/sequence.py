@@ -6,7 +6,6 @@ import json
 import logging
 import pickle
 import platform
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +18,7 @@ import ray.train
 from tagger import __version__
 from tagger.catalog.labels import Labels, check_images, labels_place, read_label_space, read_labels
 from tagger.catalog.split import ROLES, UNUSED, assign_roles, check_roles
+from tagger.cluster import cluster_capacity
 from tagger.config import Config
 from tagger.errors import BadInput, ClusterUnavailable, ConfigError, TaggerError
 from tagger.evaluation.card import model_card
@@ -29,9 +29,11 @@ from tagger.picture.fit import Fit
 from tagger.storage import Root, open_root
 from tagger.train.checkpoint import unpack_weights
 from tagger.train.pictures import Pictures
+from tagger.train.preflight import check_workers
 from tagger.train.prepare import PreparedItems, ShardTask, decode_shard, join_items, shard_tasks
 from tagger.train.recipe import network_shape, stage_plan
 from tagger.train.record import TrainingFacts
+from tagger.train.resume import check_data, closing, run_id_of
 from tagger.train.stage import StageItems, train_stage
 from tagger.train.tracking import Tracker, open_sinks
 
@@ -51,15 +53,17 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     """Train both networks on `labels` and promote their bundle. Ray must be connected.
 
     Raises LabelsError where photos are missing, ConfigError where the settings do not fit, ClusterUnavailable where the
-    workers were lost, GateRefused where the bundle is written but not good enough to serve.
+    workers have no room or were lost, GateRefused where the bundle is written but not good enough to serve.
     """
     root, sinks = open_root(config.root), open_sinks(config.train)
-    run_id = _run_id(config, root)
+    run_id = run_id_of(config, root)
     _free_place(root, config.train.name, _version(config, run_id), run_id)  # told now, not after hours
     pictures = open_root(config.train.cache or f"{root.uri}/cache").child("pictures")
+    check_workers(config.train, cluster_capacity())
     items = prepare_items(config, labels, pictures)
     _check_batch(config, items)
     facts = _facts(config, run_id, items)
+    check_data(root, facts, items.labels.space)
     history: list[dict[str, Any]] = []
     with Tracker(sinks, facts) as tracker:
         for stage in ("type", "color"):
@@ -68,8 +72,8 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
         fitted, networks = _fit(config, facts, pictures, items, history)
         tracker.finished({f"{name}_accuracy": result.accuracy for name, result in fitted.evaluations.items()})
         bundle = _write(root, fitted, networks)
-        _promote(config, root, fitted, Pictures(pictures, items.shards), items)
-        root.write_bytes(f"work/{run_id}/published.json", b"{}")
+        with closing(root, run_id):
+            _promote(config, root, fitted, Pictures(pictures, items.shards), items)
         return TrainingSummary(bundle.uri, fitted, history)
 
 
@@ -135,56 +139,14 @@ def _decode_row(row: dict[str, Any]) -> dict[str, Any]:
         return {"summary": "", "failure": pickle.dumps(error)}
 
 
-def _run_id(config: Config, root: Root) -> str:
-    """A fresh id, or the one to resume, whose settings must be the same."""
-    digest = _digest(config)
-    if config.train.resume is None:
-        run_id = f"train-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        root.write_bytes(f"work/{run_id}/train.json", json.dumps({"digest": digest}).encode())
-        logger.info("training run %s under %s", run_id, root.uri)
-        return run_id
-    run_id = _last_run(root) if config.train.resume == "last" else config.train.resume
-    try:
-        found = json.loads(root.read_bytes(f"work/{run_id}/train.json"))["digest"]
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no stopped training '{run_id}' under {root.uri}/work.") from error
-    if found != digest:
-        raise ConfigError(f"train.resume: the settings differ from those that {run_id} was started with. Start afresh.")
-    if root.exists(f"work/{run_id}/published.json"):
-        raise BadInput(f"The training {run_id} is finished. Leave out --resume to start a fresh one.")
-    logger.info("training run %s under %s goes on", run_id, root.uri)
-    return run_id
-
-
 def _version(config: Config, run_id: str) -> str:
     return config.train.version or run_id.removeprefix("train-")
 
 
-def _last_run(root: Root) -> str:
-    """The training that was started last; their names sort by time."""
-    started = [found.key for found in root.list_objects("work/train-") if found.key.endswith("/train.json")]
-    if not started:
-        raise BadInput(f"There is no stopped training under {root.uri}/work.")
-    return max(started).split("/")[1]
-
-
-def _digest(config: Config) -> str:
-    """Of the settings that determine the weights; how many workers may change on resuming, what they learn may not."""
-    free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures", "save_every", "cache"}
-    free |= {"tensorboard", "mlflow", "data_note", "input_threads"}
-    settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train"})
-    settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
 def _check_batch(config: Config, items: PreparedItems) -> None:
-    train, count = config.train, len(items.of_role("fit")[0])
-    if train.batch_size % train.workers:
-        raise ConfigError(
-            f"train.batch_size = {train.batch_size} cannot be split evenly by train.workers = {train.workers}."
-        )
-    if count < train.batch_size:
-        raise ConfigError(f"train.batch_size = {train.batch_size} is more than the {count} items to fit on. Lower it.")
+    size, count = config.train.batch_size, len(items.of_role("fit")[0])
+    if count < size:
+        raise ConfigError(f"train.batch_size = {size} is more than the {count} items to fit on. Lower it.")
 
 
 def _stage(stage: str, config: Config, run_id: str, pictures: Root, items: PreparedItems) -> list[dict[str, Any]]:

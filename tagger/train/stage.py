@@ -2,7 +2,7 @@
 
 TensorflowTrainer starts the workers; rank 0 alone writes checkpoints. What Ray Train has registered counts, and nothing
 else: a checkpoint that was being written when a worker died is left out, however complete it looks. Only where the
-register itself is damaged are all checkpoints that are there looked through.
+register itself is missing or damaged are all checkpoints that are there looked through.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any
 
 import ray.train
 
-from tagger.errors import ClusterUnavailable
+from tagger.errors import ClusterUnavailable, TrainingDiverged
 from tagger.storage import open_root
 from tagger.train.checkpoint import State, newest_state, pack_weights, write_state
 from tagger.train.feed import SHUFFLE_SHARDS, BatchPlan, evaluation_batches, training_batches
@@ -35,6 +35,8 @@ _REGISTER = "checkpoint_manager_snapshot.json"
 """Ray Train's list of checkpoints, in the stage's folder. Ray rewrites it in place: power or space may fail between."""
 _KEPT = 2
 """Checkpoints that are kept: the newest, and the one before in case the newest is damaged."""
+_FAILED_STARTS = 2
+"""Starts of the workers that may fail, 300 s each, until a node that was lost is back; Ray itself tries for ever."""
 _PROGRESS_LINE = "%s epoch %d/%d, %d px: %d of %d pictures, %.0f/s"
 _EPOCH_LINE = "%s epoch %d/%d, %d px: loss %.3f, accuracy %.3f, select loss %.3f, select accuracy %.3f, %.0f s"
 
@@ -63,7 +65,8 @@ def train_stage(plan: StagePlan, items: StageItems, scaling: ray.train.ScalingCo
     """Train one network and return its best epoch on the `select` items.
 
     A run under the same id continues from its last checkpoint. ClusterUnavailable where workers were lost more than
-    `max_failures` times, or the checkpoints could not be kept, with the first worker's own words.
+    `max_failures` times or could not be started, or the checkpoints could not be kept, with the first one's own words;
+    TrainingDiverged where the loss is no number any more.
     """
     from ray.train.tensorflow import TensorflowTrainer  # imports TensorFlow, which decode tasks must not pay for
 
@@ -72,15 +75,15 @@ def train_stage(plan: StagePlan, items: StageItems, scaling: ray.train.ScalingCo
         if not plan.root_uri.startswith("s3://"):
             os.makedirs(path, exist_ok=True)
         trainer = TensorflowTrainer(
-            _train_worker,
-            train_loop_config={"plan": plan, "items": items, "left": _left_checkpoints(plan)},
+            _train_worker,  # type: ignore[arg-type]  # Train V2 takes what it returns
+            train_loop_config={"plan": plan, "items": items, "left": left_checkpoints(plan)},
             scaling_config=scaling,
             run_config=ray.train.RunConfig(
                 name=_folder(plan),
                 storage_path=path,
                 storage_filesystem=filesystem,
                 checkpoint_config=ray.train.CheckpointConfig(num_to_keep=_KEPT),
-                failure_config=ray.train.FailureConfig(max_failures=max_failures),
+                failure_config=_failure_config(max_failures),
                 logging_config=ray.train.LoggingConfig(log_level="WARNING"),  # type: ignore[call-arg]  # of Train V2
             ),
         )
@@ -91,22 +94,34 @@ def train_stage(plan: StagePlan, items: StageItems, scaling: ray.train.ScalingCo
         ) from error
 
 
+def _failure_config(max_failures: int) -> ray.train.FailureConfig:
+    starts: dict[str, Any] = {"controller_failure_limit": _FAILED_STARTS}  # of Train V2
+    return ray.train.FailureConfig(max_failures=max_failures, **starts)
+
+
 def _folder(plan: StagePlan) -> str:
     return f"stage-{plan.stage}"
 
 
-def _left_checkpoints(plan: StagePlan) -> list[ray.train.Checkpoint]:
-    """Where Ray's register is unreadable: all checkpoints, from old to new, and the register is removed. Else none."""
+def left_checkpoints(plan: StagePlan) -> list[ray.train.Checkpoint]:
+    """Where Ray's register is missing or unreadable: all checkpoints, from old to new. Else none.
+
+    An unreadable register is removed, or Ray would not start. Until the first save makes another one it is missing.
+    """
+    register = f"{_folder(plan)}/{_REGISTER}"
     try:
-        json.loads(plan.work.read_bytes(f"{_folder(plan)}/{_REGISTER}"))
+        json.loads(plan.work.read_bytes(register))
     except FileNotFoundError:
-        return []
+        pass
     except ValueError:
-        logger.warning("The list of checkpoints of %s is damaged; what is there is looked through.", plan.stage)
+        plan.work.delete(register)
     else:
         return []
-    plan.work.delete(f"{_folder(plan)}/{_REGISTER}")
     names = {found.key.split("/")[1] for found in plan.work.list_objects(f"{_folder(plan)}/checkpoint_")}
+    if names:
+        logger.warning(
+            "Ray's list of the %s network's checkpoints is lost; what is there is looked through.", plan.stage
+        )
     filesystem, path = plan.work.arrow()
     return [ray.train.Checkpoint(f"{path}/{_folder(plan)}/{name}", filesystem) for name in sorted(names)]
 
@@ -118,6 +133,9 @@ def _reason(error: Exception) -> str:
 
 
 def _read_result(result: ray.train.Result, plan: StagePlan) -> StageResult:
+    diverged: TrainingDiverged | None = result.return_value  # type: ignore[attr-defined]  # of Train V2
+    if diverged is not None:
+        raise diverged
     kept = [checkpoint for checkpoint, _ in result.best_checkpoints or []] if result.checkpoint else []
     with _folders([result.checkpoint, *kept] if result.checkpoint else []) as folders:
         state = newest_state(folders)
@@ -129,14 +147,21 @@ def _read_result(result: ray.train.Result, plan: StagePlan) -> StageResult:
     return StageResult(state.history, pack_weights(state.best), state.weights_digest)
 
 
-def _train_worker(config: dict[str, Any]) -> None:
-    """The loop of one worker."""
-    plan, items = config["plan"], config["items"]
+def _train_worker(config: dict[str, Any]) -> TrainingDiverged | None:
+    """The loop of one worker. Returns what all ranks meet alike at any try: Ray would try again what is raised."""
     _only_our_lines()
+    try:
+        _train(**config)
+    except TrainingDiverged as diverged:
+        return diverged
+    return None
+
+
+def _train(plan: StagePlan, items: StageItems, left: list[ray.train.Checkpoint]) -> None:
     context = ray.train.get_context()
     limit_threads(plan.threads, context.get_local_world_size())
     learner = Learner(plan, items.fit_labels)
-    last = _last_state(config["left"])
+    last = _last_state(left)
     if last is not None:
         learner.restore(last)
         logger.info("%s goes on from epoch %d, step %d", plan.stage, learner.epoch + 1, learner.step)

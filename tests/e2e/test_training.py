@@ -11,7 +11,7 @@ from tagger.catalog.synth.writer import write_catalogue
 from tagger.cluster import connected
 from tagger.config import CatalogConfig, Config, RayConfig, TrainConfig
 from tagger.entry import run as exit_code
-from tagger.errors import ClusterUnavailable
+from tagger.errors import ClusterUnavailable, TrainingDiverged
 from tagger.model.shape import NetworkShape
 from tagger.picture.augment import Augmentation
 from tagger.storage import open_root
@@ -42,6 +42,14 @@ def cluster():
         os.environ.update(before)
 
 
+def test_a_task_without_gpus_sees_none():
+    @ray.remote(num_cpus=1, runtime_env={"env_vars": {"CUDA_VISIBLE_DEVICES": "0,1"}})
+    def visible():
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    assert ray.get(visible.remote()) == ""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with pictures whose brightness tells their class, but for the noise."""
@@ -65,7 +73,7 @@ def plan(place, run_id):
         pictures_uri=str(place / "pictures"),
         run_id=run_id,
         classes=CLASSES,
-        shape=NetworkShape(width=0.06, head=(), dropout=0.0, batch_norm_momentum=0.9, trunk="seed_cnn"),
+        shape=NetworkShape(width=0.06, head=(), dropout=0.25, batch_norm_momentum=0.9, trunk="seed_cnn"),
         recipe=recipe,
         augmentation=Augmentation(flip=True, shift=0.1),
         precision="float32",
@@ -87,6 +95,18 @@ def train(plan, workers, max_failures=0):
 
 def stage_folder(plan):
     return plan.work.child("stage-type")
+
+
+def test_workers_that_never_start_end_the_training(place, monkeypatch):
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
+    with pytest.raises(ClusterUnavailable, match=r"stopped: .* timed out after 1\.0 seconds waiting for 3 workers"):
+        train(plan(place, "crowded"), 3)
+
+
+def test_a_training_that_diverges_ends_at_once_with_what_to_change(place):
+    wild = plan(place, "wild")
+    with pytest.raises(TrainingDiverged, match=r"in epoch 1\. Lower train\.learning_rate and start afresh"):
+        train(replace(wild, recipe=replace(wild.recipe, learning_rate=1e30)), 1, max_failures=100)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +159,9 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_is_taken(stopped,
 
 
 @pytest.mark.long
-def test_where_the_list_of_checkpoints_is_damaged_what_is_there_is_found(stopped, alone):
-    cut_short(stage_folder(stopped), REGISTER)
+@pytest.mark.parametrize("harm", [cut_short, lambda folder, key: folder.delete(key)], ids=["damaged", "missing"])
+def test_where_the_list_of_checkpoints_is_lost_what_is_there_is_found(stopped, alone, harm):
+    harm(stage_folder(stopped), REGISTER)
     with Watch(stage_folder(stopped)) as watch:
         result = train(stopped, 1)
     assert watch.places == [(EPOCHS, 0)]
@@ -232,7 +253,7 @@ def test_last_names_the_training_that_was_started_last(starts, shop, monkeypatch
 
 def test_other_settings_are_not_resumed(starts, shop, capsys):
     assert exit_code(lambda: start(changed(shop, resume="last", learning_rate=1e-3))) == 2
-    assert "the settings differ from those" in capsys.readouterr().err
+    assert "the settings, or the version of tagger, differ from those" in capsys.readouterr().err
 
 
 def test_a_training_that_is_not_there_is_not_resumed(starts, shop, capsys):

@@ -14,6 +14,7 @@ EXIT_CODES = {
     "ConfigError": 2,
     "LabelsError": 2,
     "BundleError": 2,
+    "TrainingDiverged": 2,
     "GateRefused": 3,
     "DateLocked": 4,
     "Retryable": 5,
@@ -31,7 +32,7 @@ def test_every_class_has_its_exit_code():
 
 def test_the_family_splits_by_what_the_caller_does_next():
     kinds = {kind: {n for n, c in FAMILY.items() if issubclass(c, kind)} for kind in (BadInput, Retryable)}
-    assert kinds[BadInput] == {"BadInput", "ConfigError", "LabelsError", "BundleError"}
+    assert kinds[BadInput] == {"BadInput", "ConfigError", "LabelsError", "BundleError", "TrainingDiverged"}
     assert kinds[Retryable] == {"Retryable", "StorageUnavailable", "ClusterUnavailable"}
     assert issubclass(GateRefused, TaggerError)
 

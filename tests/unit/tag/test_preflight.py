@@ -1,8 +1,9 @@
 import pytest
 
+from tagger.cluster import Capacity
 from tagger.config import TagConfig
 from tagger.errors import ClusterUnavailable, ConfigError
-from tagger.tag.preflight import Capacity, Layout, lay_out
+from tagger.tag.preflight import Layout, lay_out
 
 GIB = 2**30
 TWO_CPUS = Capacity(cpus=2, gpus=0, memory_bytes=20 * GIB, object_store_bytes=600 * 2**20, node_cpus=2)

@@ -1,8 +1,10 @@
 """Checkpoints: to the bit there and back, and never trusted where a byte has changed."""
 
+import hashlib
 import io
 import json
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -72,6 +74,29 @@ def test_the_newest_whole_checkpoint_counts(tmp_path):
     assert newest_state([]) is None
 
 
+@dataclass(frozen=True)
+class LaterState(State):
+    """As another version might write it."""
+
+    pace: float = 1.0
+
+
+def test_a_fact_that_is_changed_is_seen(folder):
+    facts = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(facts | {"epoch": facts["epoch"] + 1}))
+    assert read_state(folder) is None
+
+
+def test_a_checkpoint_of_another_version_is_none(folder, tmp_path):
+    (later := tmp_path / "later").mkdir()
+    write_state(later, LaterState(**vars(state())))
+    assert read_state(later) is None
+    facts = json.loads((folder / "state.json").read_text())
+    earlier = hashlib.sha256((folder / "arrays.npz").read_bytes()).hexdigest()
+    (folder / "state.json").write_text(json.dumps(facts | {"sha256": earlier}))
+    assert read_state(folder) is None
+
+
 def test_facts_of_another_shape_are_no_state(folder):
     (folder / "state.json").write_text(json.dumps([1, 2]))
     assert read_state(folder) is None
@@ -81,6 +106,11 @@ def test_weights_travel_as_bytes_in_their_order():
     weights = [np.full((2,), n, np.float32) for n in range(12)]
     for old, new in zip(weights, unpack_weights(pack_weights(weights)), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_no_weights_are_not_a_network():
+    with pytest.raises(ValueError, match="no weights"):
+        pack_weights([])
 
 
 def test_the_digest_sees_every_bit():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tagger.errors import TrainingDiverged
 from tagger.model.shape import NetworkShape
 from tagger.picture.augment import Augmentation
 from tagger.train.learner import Learner, learning_rate, log_frequencies
@@ -83,6 +84,21 @@ def test_only_epochs_at_full_size_can_be_the_best():
     small = made.finish_epoch(iter([(pixels, labels, np.ones(BATCH, np.float32))]), 64)
     assert not small["is_best"] and made.state("d").best == []
     assert scored(made)["is_best"]
+
+
+def test_a_loss_that_is_no_number_ends_the_training():
+    made = learner(learning_rate=1e30)
+    with pytest.raises(TrainingDiverged, match=r"type network is no finite .* in epoch 1\. Lower train\.learning_rate"):
+        for step in range(4):
+            made.fit(*batch(step))
+
+
+def test_weights_that_are_no_numbers_are_never_the_best():
+    made = learner(1)
+    made.network.set_weights([np.full_like(weight, np.nan) for weight in made.network.get_weights()])
+    with pytest.raises(TrainingDiverged):
+        scored(made)
+    assert made.history == [] and made.state("d").best == []
 
 
 def test_smoothing_and_balance_change_what_is_learned():

@@ -1,0 +1,94 @@
+"""What a stopped training must find as it was: its settings, its labels, and that it is not over."""
+
+import json
+
+import pytest
+
+from tagger.catalog.labels import LabelSpace
+from tagger.config import Config, FocusConfig, ReviewConfig, TrainConfig
+from tagger.errors import BadInput, ClusterUnavailable, ConfigError, GateRefused
+from tagger.storage import open_root
+from tagger.train.record import TrainingFacts
+from tagger.train.resume import check_data, closing, run_id_of
+
+SPACE = LabelSpace(("Shirt", "Shoe"), ("Blue", "Red"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return open_root(str(tmp_path))
+
+
+def config(root, resume=None, **sections):
+    return Config(root=root.uri, train=TrainConfig(resume=resume, **sections.pop("train", {})), **sections)
+
+
+@pytest.fixture
+def run_id(root):
+    """A training that was started, and stopped behind its first look at the labels."""
+    run_id = run_id_of(config(root), root)
+    check_data(root, facts(run_id), SPACE)
+    return run_id
+
+
+def facts(run_id, digest="of the items", **items):
+    return TrainingFacts(run_id, {}, "1", digest, {"fit": 80, "select": 10, **items})
+
+
+def test_a_stopped_training_goes_on_with_more_workers_and_the_same_labels(root, run_id):
+    assert run_id_of(config(root, "last", train={"workers": 2}), root) == run_id
+    check_data(root, facts(run_id), SPACE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"train": {"learning_rate": 1e-3}}, {"focus": FocusConfig(low=0.2)}, {"review": ReviewConfig(budget=0.2)}],
+    ids=["train", "focus", "review"],
+)
+def test_other_settings_are_refused(root, run_id, other):
+    with pytest.raises(ConfigError, match=f"the settings, .* differ from those that {run_id} was started with"):
+        run_id_of(config(root, run_id, **other), root)
+
+
+def test_what_another_version_started_is_refused(root):
+    root.write_bytes("work/train-1/train.json", json.dumps({"digest": "of the settings"}).encode())
+    with pytest.raises(ConfigError, match="or the version of tagger, differ.* Start afresh"):
+        run_id_of(config(root, "last"), root)
+
+
+@pytest.mark.parametrize(
+    ("space", "changes", "told"),
+    [
+        (LabelSpace(("Shirt", "Shoe"), ("Red", "Blue")), {}, "the colors came into another order"),
+        (LabelSpace(("Hat", "Shoe"), ("Blue", "Red")), {}, "the types lost Shirt and gained Hat"),
+        (LabelSpace(("Shirt", "Shoe", "Hat"), ("Blue", "Red")), {}, "the types gained Hat"),
+        (SPACE, {"fit": 81}, "the number of items by role changed from {'fit': 80, .* to {'fit': 81"),
+        (SPACE, {"digest": "of others"}, "the labels, or the roles of the items, changed"),
+    ],
+)
+def test_other_labels_are_refused_and_told(root, run_id, space, changes, told):
+    with pytest.raises(ConfigError, match=f"since {run_id} was started, {told}.* Start afresh, without --resume"):
+        check_data(root, facts(run_id, **changes), space)
+    check_data(root, facts(run_id), SPACE)
+
+
+def test_a_refused_training_is_refused_again_and_not_resumed(root, run_id):
+    with pytest.raises(GateRefused), closing(root, run_id):
+        raise GateRefused("Type accuracy 0.100 is too low.")
+    with pytest.raises(
+        GateRefused, match=rf"{run_id} is finished and its bundle was refused: .* is too low\. Leave out"
+    ):
+        run_id_of(config(root, run_id), root)
+
+
+def test_a_finished_training_is_not_resumed(root, run_id):
+    with closing(root, run_id):
+        pass
+    with pytest.raises(BadInput, match="is finished. Leave out --resume"):
+        run_id_of(config(root, run_id), root)
+
+
+def test_a_training_that_lost_its_cluster_at_the_end_goes_on(root, run_id):
+    with pytest.raises(ClusterUnavailable), closing(root, run_id):
+        raise ClusterUnavailable("Lost.")
+    assert run_id_of(config(root, run_id), root) == run_id
