@@ -145,9 +145,9 @@ def rates(shop: Shop, reference: Profiles, tonights: Mapping[str, tuple], repeat
     found: dict[str, list[dict[str, bool]]] = {name: [] for name in tonights}
     ordinary = [shop.night() for _ in range(POOL)]
     for _ in range(repeats):
-        *nights, tonight = (ordinary[n] for n in shop.rng.choice(POOL, NIGHTS + 1, replace=False))
+        nights = [ordinary[n] for n in shop.rng.choice(POOL, NIGHTS, replace=False)]
         for name, drawn in tonights.items():
-            found[name].append(_told(compared(reference, nights, shop.night(*drawn) if drawn else tonight)))
+            found[name].append(_told(compared(reference, nights, shop.night(*drawn))))
     return {name: {k: float(np.mean([each[k] for each in told])) for k in told[0]} for name, told in found.items()}
 
 

@@ -56,10 +56,11 @@ def count_photos(listing: StorageListing, part: KeyRange) -> int:
     return sum(1 for _ in listing.photos(part))
 
 
-def list_ranges(pool: ProcessPoolExecutor, images: str, ranges: list[KeyRange]) -> tuple[int, float]:
-    """Photos listed and the seconds it took, each range by another process."""
+def list_ranges(pool: ProcessPoolExecutor, images: str, wanted: int) -> tuple[int, float]:
+    """Photos listed and the seconds it took, the search for the cuts among them; each range by another process."""
     started = time.perf_counter()
     listing = StorageListing(open_root(images))
+    ranges = ranges_between(key_cuts(listing.images, "", wanted) if wanted > 1 else [])
     total = sum(pool.map(count_photos, [listing] * len(ranges), ranges))
     return total, time.perf_counter() - started
 
@@ -67,17 +68,16 @@ def list_ranges(pool: ProcessPoolExecutor, images: str, ranges: list[KeyRange]) 
 def time_listing(images: str, count: int, rounds: int) -> list[list[str]]:
     """Rows of the table. The cases take turns, so that other load meets all of them."""
     make_photos(images, count)
-    cuts = {n: ranges_between(key_cuts(open_root(images), "", n) if n > 1 else []) for n in _RANGES}
     taken: dict[int, list[float]] = {n: [] for n in _RANGES}
     with ProcessPoolExecutor(max(_RANGES), mp_context=_SPAWN) as pool:
-        list_ranges(pool, images, cuts[4])
+        list_ranges(pool, images, max(_RANGES))
         for _ in range(rounds):
             for n in _RANGES:
-                listed, seconds = list_ranges(pool, images, cuts[n])
+                listed, seconds = list_ranges(pool, images, n)
                 assert listed >= count, (listed, count)
                 taken[n].append(seconds)
     alone = statistics.median(taken[1])
-    return [_row(f"list, {len(cuts[n])} ranges", count, taken[n], alone) for n in _RANGES]
+    return [_row(f"list, {n} ranges", count, taken[n], alone) for n in _RANGES]
 
 
 def make_inventory(folder: Path, rows: int) -> str:

@@ -8,19 +8,21 @@
 python -m benchmarks.night_scale --case plan commit --photos 100000 1000000 10000000 --work FOLDER
 python -m benchmarks.night_scale --case night --photos 1000 10000 100000 --work FOLDER [--model fashion-24x20]
 
-A table of a row for each number of photos: seconds, and the peak resident memory of the driver and of the largest
-worker, shared memory left out. What is made for a case is deleted after it.
+A table of a row for each number of photos: seconds, and the peak resident memory of the driver and of the largest of
+Ray's workers, shared memory left out. Every row runs in a process of its own, with a Ray of its own, after its tables,
+units or photos were made by another one; they are deleted after it.
 """
 
 import argparse
 import datetime
 import io
+import multiprocessing
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +37,11 @@ from tagger.storage import Root, StoredObject, open_root
 from tagger.tables.record import RunRecord
 from tagger.tables.schema import REJECTS, TAGS
 from tagger.tables.store import Tables
-from tagger.tables.units import Unit, staged_units, write_unit
+from tagger.tables.units import Unit, write_unit
 from tagger.tag import night
 from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import check_ledger, staged_rows
-from tagger.tag.manifest import Manifest, Shard, Stand, complete, save_range, save_ranges, write_shard
+from tagger.tag.manifest import Shard, Stand, complete, load_manifest, save_range, save_ranges, write_shard
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
 from tagger.tag.progress import Worked
@@ -84,7 +86,8 @@ class MadeUpListing:
 
 
 class Memory:
-    """Context manager: peak resident memory of this process and of its largest child, without what they share."""
+    """Context manager: peak resident memory of this process and of the largest worker of its Ray, without what they
+    share."""
 
     def __init__(self) -> None:
         self.driver = self.worker = 0
@@ -103,11 +106,13 @@ class Memory:
         here = psutil.Process()
         while not self._stop.wait(0.2):
             self.driver = max(self.driver, _own(here))
-            self.worker = max([self.worker, *(_own(child) for child in here.children(recursive=True))])
+            self.worker = max([self.worker, *(_own(child, "ray::") for child in here.children(recursive=True))])
 
 
-def _own(process: psutil.Process) -> int:
+def _own(process: psutil.Process, begins: str = "") -> int:
     try:
+        if not "".join(process.cmdline()).startswith(begins):
+            return 0
         told = process.memory_info()
     except psutil.NoSuchProcess:
         return 0
@@ -138,13 +143,19 @@ def record(run_id: str, tagged: int) -> RunRecord:
     )  # fmt: skip
 
 
-def planned(root: Root, count: int, say: Callable[[str], None]) -> dict[str, float]:
-    """Seconds to the first shard and to the complete manifest, of a Ray that runs already."""
+def answered(root: Root, count: int) -> None:
+    """A committed run that answers for all but one in a hundred photos."""
     tables = Tables(root)
-    tagged = count - count // _ONE_NEW_IN - bool(count % _ONE_NEW_IN)
     files = tables.finalise("r1", DAY, answers(count))
-    tables.commit_run(record("r1", tagged), files.tags, files.rejects)
-    say(f"{count} photos: {tagged} answers are committed")
+    tables.commit_run(record("r1", count - _new(count)), files.tags, files.rejects)
+
+
+def _new(count: int) -> int:
+    return -(-count // _ONE_NEW_IN)
+
+
+def planned(root: Root, count: int, model: str) -> dict[str, float]:
+    """Seconds to the first shard and to the complete manifest, of a Ray that runs already."""
     listing = MadeUpListing(count)
     ranges = listing.ranges(max(8, count // 1_000_000))
     job = PlanJob(root, "r2", listing, IDENTITY, TagConfig())  # type: ignore[arg-type]
@@ -155,15 +166,15 @@ def planned(root: Root, count: int, say: Callable[[str], None]) -> dict[str, flo
             first = first or time.monotonic() - started
     manifest = complete(root, "r2", 256, is_full=True)
     took = time.monotonic() - started
-    if (manifest.counts.listed, manifest.new) != (count, count - tagged):
+    if (manifest.counts.listed, manifest.new) != (count, _new(count)):
         raise SystemExit(f"The manifest is wrong: {manifest.counts}, {manifest.new} new of {count}.")
     return {"first shard, s": first, "all, s": took}
 
 
-def committed(root: Root, count: int, say: Callable[[str], None]) -> dict[str, float]:
+def committed(root: Root, count: int, model: str) -> dict[str, float]:
     """Seconds from the last staged unit to the committed run."""
-    manifest = staged(root, count)
-    say(f"{count} photos: {len(staged_units(root, 'r1'))} units are staged")
+    manifest = load_manifest(root, "r1")
+    assert manifest is not None and manifest.new == count
     started = time.monotonic()
     inspection = Inspection("r1", IDENTITY, Known(_CLASSES), TagConfig())
     ledger = check_ledger(root, "r1", manifest, inspection)
@@ -177,7 +188,7 @@ def committed(root: Root, count: int, say: Callable[[str], None]) -> dict[str, f
     return told | {"files": float(len(files.tags)), "MiB": size}
 
 
-def staged(root: Root, count: int) -> Manifest:
+def staged(root: Root, count: int) -> None:
     """A manifest of `count` photos, all of its units staged."""
     shard_photos, rows, rng = 16_384, full_rows(256), np.random.default_rng(0)
     save_ranges(root, "r1", [KeyRange()])
@@ -190,7 +201,7 @@ def staged(root: Root, count: int) -> Manifest:
             write_unit(root, "r1", unit.name, with_keys(rows, keys, rng), REJECTS.empty_table())
         shards.append(shard)
     save_range(root, "r1", 0, [Shard(*shard) for shard in shards], Stand().counts)
-    return complete(root, "r1", 256, is_full=True)
+    complete(root, "r1", 256, is_full=True)
 
 
 def with_keys(rows: pa.Table, keys: list[str], rng: np.random.Generator) -> pa.Table:
@@ -228,13 +239,16 @@ def full_rows(count: int) -> pa.Table:
     return pa.Table.from_pylist([{f.name: known.get(f.name, value(f)) for f in TAGS} for _ in range(count)], TAGS)
 
 
-def tagged(root: Root, count: int, say: Callable[[str], None], model: str) -> dict[str, float]:
-    """Seconds of a whole night, and its rate."""
+def photographed(root: Root, count: int) -> None:
+    """Small photos."""
     rng, images = np.random.default_rng(0), root.child("images")
     photos = [small_photo(rng) for _ in range(50)]
     for number in range(count):
         images.write_bytes(key(number), photos[number % len(photos)])
-    say(f"{count} photos are written")
+
+
+def tagged(root: Root, count: int, model: str) -> dict[str, float]:
+    """Seconds of a whole night, and its rate."""
     config = Config(root=root.uri, model=model, date=DAY, tag=TagConfig(max_reject_share=0.0))
     summary = night.run(config)
     if summary.tagged != count:
@@ -251,7 +265,12 @@ def small_photo(rng: np.random.Generator) -> bytes:
     return buffer.getvalue()
 
 
-CASES = ("plan", "commit", "night")
+CASES: dict[str, tuple[Callable[[Root, int], None], Callable[[Root, int, str], dict[str, float]]]] = {
+    "plan": (answered, planned),
+    "commit": (staged, committed),
+    "night": (photographed, tagged),
+}
+"""What makes a case's files, and what is measured: the root, the number of photos, the model -> the row's figures."""
 
 
 def main() -> None:
@@ -263,26 +282,30 @@ def main() -> None:
     options.add_argument("--work", type=Path, required=True, help="An empty folder with space: 600 bytes a photo.")
     arguments = options.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    with connected(RayConfig(num_cpus=2)):
-        for case in arguments.case:
-            rows = [measured(case, count, arguments) for count in arguments.photos]
-            names = list(rows[0])
-            print(f"\n| {case}: {' | '.join(names)} |\n|{'---|' * len(names)}")
-            for row in rows:
-                print(f"| {' | '.join(f'{row[name]:,.1f}'.removesuffix('.0') for name in names)} |", flush=True)
+    for case in arguments.case:
+        for number, count in enumerate(arguments.photos):
+            row = measured(case, count, arguments)
+            if not number:
+                print(f"\n| {case}: {' | '.join(row)} |\n|{'---|' * len(row)}")
+            print(f"| {' | '.join(f'{value:,.1f}'.removesuffix('.0') for value in row.values())} |", flush=True)
 
 
 def measured(case: str, count: int, arguments: argparse.Namespace) -> dict[str, float]:
     """One row: what the case tells, and memory."""
-    root, say = open_root(str(arguments.work / f"{case}-{count}")), partial(print, flush=True)
+    root = open_root(str(arguments.work / f"{case}-{count}"))
     shutil.rmtree(root.uri, ignore_errors=True)
-    with Memory() as memory:
-        if case == "night":
-            told = tagged(root, count, say, arguments.model)
-        else:
-            told = (planned if case == "plan" else committed)(root, count, say)
+    CASES[case][0](root, count)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        told = pool.submit(alone, case, root, count, arguments.model).result()
     shutil.rmtree(root.uri, ignore_errors=True)
-    return {"photos": float(count), **told, "driver, MiB": memory.driver / 2**20, "worker, MiB": memory.worker / 2**20}
+    return {"photos": float(count), **told}
+
+
+def alone(case: str, root: Root, count: int, model: str) -> dict[str, float]:
+    """The figures of a row, in a process that has done nothing else."""
+    with connected(RayConfig(num_cpus=2)), Memory() as memory:
+        told = CASES[case][1](root, count, model)
+    return told | {"driver, MiB": memory.driver / 2**20, "worker, MiB": memory.worker / 2**20}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ python -m benchmarks.training [--case ray input workers memory flat torch graph]
 ray      a Ray Train worker against loops without Ray and strategy, all on the same batch in memory, with equal threads
 input    the same Learner fed by training_batches with the changes of configs/best.yaml, against one batch in memory
 workers  two workers with half of the threads each against one with all, same global batch
-memory   peak proportional set size of each worker while it trains on fed batches
+memory   peak memory of each worker while it trains on fed batches, pages of the shards' files left out
 flat     a picture's cost in preparing (--data FOLDER: photos of its catalog-small.zip) and in an epoch's input
 torch    the same layers in PyTorch, channels last, where torch can be imported (--torch-python: by another interpreter)
 graph    precision, XLA, BatchNorm, picture size and trunk in the plain loop
@@ -188,12 +188,12 @@ def memory_case(bench: Bench) -> Iterator[Row]:
         peak = flat.Peak()
         for _ in range(3):
             side.ask("fed 128", a.steps, peak.watch)
-        figures = list(peak.whole.values())
+        figures = list(peak.anonymous.values())
         base = base or max(figures)
         yield Row("memory", name, len(figures), figures, "MiB", f"{max(figures) / base:.2f}", peak.text())
     rays.watch(flat.descendants(without=own))
-    total = sum(rays.whole.values())
-    yield Row("memory", "Ray's own processes together", len(rays.whole), [total], "MiB", f"{total / base:.2f}")
+    total = sum(rays.anonymous.values())
+    yield Row("memory", "Ray's own processes together", len(rays.anonymous), [total], "MiB", f"{total / base:.2f}")
 
 
 def flat_case(bench: Bench) -> Iterator[Row]:

@@ -46,7 +46,7 @@ class Peak:
     def text(self) -> str:
         """Of the largest process."""
         whole, anonymous = (max(each.values(), default=0.0) for each in (self.whole, self.anonymous))
-        return f"peak {whole:.0f} MiB, {anonymous:.0f} without files' pages"
+        return f"peak {anonymous:.0f} MiB, {whole:.0f} with files' pages, shared ones in part"
 
 
 def descendants(without: list[int]) -> list[int]:

@@ -56,13 +56,18 @@ def connected(config: RayConfig) -> Iterator[None]:
     """
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    address = config.address or os.environ.get("RAY_ADDRESS")
+    address = address_of(config)
     with contextlib.redirect_stdout(sys.stderr):
         _start(config, address)
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def address_of(config: RayConfig) -> str | None:
+    """The cluster that is named; None where one is embedded."""
+    return config.address or os.environ.get("RAY_ADDRESS")
 
 
 def cluster_capacity() -> Capacity:

@@ -3,14 +3,17 @@
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from tagger.errors import BadInput, StorageUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
+_NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _WRITING = ".writing-"
 
 
@@ -32,6 +35,16 @@ def written_beside(path: Path, data: bytes) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def kind_of(path: Path) -> Literal["file", "folder", "none"]:
+    """What stands there. StorageUnavailable where the disk does not answer, BadInput where one may not look."""
+    try:
+        return "folder" if stat.S_ISDIR(path.stat().st_mode) else "file"
+    except OSError as error:
+        if error.errno in _NOTHING:
+            return "none"
+        raise _told(error, f"look at {path}") from error
 
 
 def may_hold(folder: str, prefix: str, after: str) -> bool:

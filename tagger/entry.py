@@ -23,7 +23,7 @@ EXIT_WORDS = {
     0: "done",
     1: "unexpected error",
     2: "usage or configuration",
-    3: "a gate or a proof said no: this command promoted or committed nothing",
+    3: "a gate or a proof said no: what it names is not promoted or committed",
     4: "another run holds the date",
     5: "a dependency did not answer: the same command may work later",
     130: "interrupted, resumable",

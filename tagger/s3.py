@@ -182,9 +182,11 @@ def reject_reason(error: aws.ClientError) -> str:
 
 
 def _is_final(error: aws.ClientError) -> bool:
-    """Whether storage answered, and would answer the same again: the object is archived, its key is gone."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return 400 <= status < 500 and status not in (408, 429) and _code(error) != "RequestTimeout"
+    """Whether storage would say the same again of this object: it is archived, or its KMS key is gone."""
+    code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code.startswith("KMS."):
+        return "Throttling" not in code
+    return status in (401, 403) and code != "RequestTimeTooSkewed"
 
 
 def _client_error(error: aws.ClientError, action: str, place: str, bucket: str) -> Exception:

@@ -15,7 +15,7 @@ import fsspec
 import pyarrow.fs
 from botocore import exceptions as aws
 
-from tagger.disk import may_hold, walk, written_beside
+from tagger.disk import kind_of, may_hold, walk, written_beside
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.s3 import (
     BROKEN,
@@ -193,14 +193,13 @@ class LocalRoot(Root):
 
     def stat(self, key: str) -> StoredObject:
         path = self._path(key)
-        # "a//b" and "./a/b" open the same file, and are not how it is listed. os.path knows that a name that is too
-        # long for the disk names no file; Path.is_file raises.
-        if not os.path.isfile(path) or str(path.relative_to(self.uri)) != key:
+        # "a//b" and "./a/b" open the same file, and are not how it is listed.
+        if kind_of(path) != "file" or str(path.relative_to(self.uri)) != key:
             raise FileNotFoundError(str(path))
         return _stored_file(str(path), key)
 
     def check(self) -> None:
-        if not Path(self.uri).is_dir():
+        if kind_of(Path(self.uri)) != "folder":
             raise BadInput(f"There is no folder '{self.uri}'. Correct the path, or make the folder.")
 
     def exists(self, key: str) -> bool:

@@ -50,13 +50,10 @@ class InventoryListing:
                 files = _fetch_files(report, folder)
                 try:
                     sort_rows(_photos(connection, report, files, bucket, prefix), into, source)
-                except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-                    reason = " ".join(str(error).split())
-                    raise StorageUnavailable(
-                        f"{folder} has too little space to sort in: {reason} Make space."
-                    ) from error
                 except duckdb.Error as error:
                     reason = " ".join(str(error).split())
+                    if isinstance(error, duckdb.IOException) and "No space left" in reason:
+                        raise StorageUnavailable(f"{folder} has too little space to sort in: {reason}") from error
                     raise BadInput(f"{manifest_uri}: a file cannot be read: {reason} Take another day's.") from error
         return cls(rows)
 

@@ -5,6 +5,7 @@ the columns and row groups that a query asks for. After the views are made it ca
 """
 
 import datetime
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -47,7 +48,7 @@ ORDER BY date DESC, finished_at DESC
 """
 
 _STREAM_FAILED = "reading the stream registered as"
-_NO_SPACE = (duckdb.IOException, duckdb.OutOfMemoryException)
+_NO_SPACE = re.compile("No space left|max_temp_directory_size|temp_directory|temporary", re.IGNORECASE)
 
 
 def connect(root: Root, memory_mb: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -131,6 +132,11 @@ def summary(root: Root) -> pa.Table:
     return run_query(root, _SUMMARY)
 
 
+def lacks_space(error: duckdb.Error) -> bool:
+    """Whether DuckDB could not spill to the temporary folder."""
+    return isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException) and bool(_NO_SPACE.search(str(error)))
+
+
 def _lock(connection: duckdb.DuckDBPyConnection) -> None:
     """Shut files, network and Python's variables to the user's SQL; answers do not depend on the machine's zone."""
     connection.execute("SET TimeZone = 'UTC'")
@@ -145,7 +151,7 @@ def _refusal(error: duckdb.Error, root: Root) -> Exception:
     sentence = " ".join(str(error).split("\n\n")[0].split())
     if _STREAM_FAILED in sentence:
         return StorageUnavailable(f"The tables under {root.uri} did not answer: {sentence}. Try again later.")
-    if isinstance(error, _NO_SPACE):
+    if lacks_space(error):
         place = tempfile.gettempdir()
         return StorageUnavailable(f"{place} has too little space to sort in: {sentence} Make space, or set TMPDIR.")
     return BadInput(f"The query was refused. {sentence}")

@@ -11,6 +11,7 @@ run that died between two transactions commits the files that its first half bel
 import datetime
 import json
 import logging
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -36,6 +37,8 @@ COMMIT_ORDER = ("rejects", "tags", "runs")
 """`runs` last: its row is what makes a run committed."""
 
 _ATTEMPTS = 5
+_DAMAGED = re.compile("Json error|Parquet|Expected contiguous commit files|No table metadata or protocol")
+_UNREACHED = re.compile("Generic S3 error|object ?store|error sending request|timed out", re.IGNORECASE)
 
 
 class RunFiles(NamedTuple):
@@ -126,8 +129,8 @@ class Tables:
         """One transaction that adds the files, possibly none, to a table. False where the run's is already in.
 
         Other writers may commit meanwhile, and answers may get lost: each attempt asks first. StorageUnavailable where
-        the log refuses again and again or does not answer, FileNotFoundError where a file is gone (a table that names a
-        missing file cannot be read).
+        the log refuses again and again or does not answer, BadInput where a file is gone (a table that names a missing
+        file cannot be read).
         """
         for attempt in range(_ATTEMPTS):
             try:
@@ -158,11 +161,7 @@ class Tables:
         except TableNotFoundError:
             return None
         except DeltaError as error:
-            reason = str(error).splitlines()[0]
-            raise BadInput(
-                f"The log of the table {uri} is damaged: {reason}. Restore the newest files of {uri}/_delta_log "
-                "from the bucket's versions or a backup; nothing else of the table is lost."
-            ) from error
+            raise _told(error, uri) from error
 
     def dataset(self, name: str) -> ds.Dataset:
         """The table as it is in the log now, in the schema of this version; empty where nothing was committed yet.
@@ -212,7 +211,8 @@ class Tables:
     def _add(self, table: DeltaTable, name: str, run_id: str, files: Sequence[DataFile]) -> None:
         for file in files:
             if not self._place(name).exists(file.path):
-                raise FileNotFoundError(f"{self._place(name).uri}/{file.path} is gone; run {run_id} is not committed")
+                gone = f"{self._place(name).uri}/{file.path}"
+                raise BadInput(f"{gone} is gone; run {run_id} is not committed. Restore it from the bucket's versions.")
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [
             AddAction(f.path, f.size_bytes, {PARTITION: f.partition}, now_ms, True, json.dumps({"numRecords": f.rows}))
@@ -226,6 +226,19 @@ class Tables:
         with outages_told(self._root):
             entries = filesystem.get_file_info(FileSelector(base, allow_not_found=True))
         return sorted(entry.base_name for entry in entries if entry.type == FileType.Directory)
+
+
+def _told(error: DeltaError, uri: str) -> Exception:
+    """What a person does about a log that deltalake cannot read."""
+    reason = str(error).splitlines()[0]
+    if _UNREACHED.search(reason):
+        return StorageUnavailable(f"The log of the table {uri} did not answer: {reason}. Try again later.")
+    if not _DAMAGED.search(reason):
+        return BadInput(f"The table {uri} cannot be read: {reason}.")
+    return BadInput(
+        f"The log of the table {uri} is damaged: {reason}. Restore the newest files of {uri}/_delta_log from the "
+        "bucket's versions or a backup; nothing else of the table is lost."
+    )
 
 
 def _plan_key(run_id: str) -> str:

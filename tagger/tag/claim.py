@@ -1,42 +1,50 @@
-"""The right to work on a date: its lease, and no run of another date at work, which would answer for the same
-photos."""
+"""The right to run a night: what is new to one date is new to every other, so that one works on a root at a time.
+
+A lease on all nights of the root says so. The lease on the date besides is shared with the upkeep of that date.
+"""
 
 import contextlib
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date as Date
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-
-from tagger.errors import DateLocked
 from tagger.stop import resumable
 from tagger.storage import Root
-from tagger.tables.store import Tables
-from tagger.tag.lock import DateLock, newest_lease
-from tagger.tag.runs import unfinished_states
+from tagger.tag.lock import DateLock
 
 GO_ON = "Nothing staged is lost: start the same command again, and the run goes on from there."
 """What a run that is stopped advises."""
 
 
+@dataclass(frozen=True)
+class Claim:
+    """Both leases."""
+
+    nights: DateLock
+    date: DateLock
+
+    @property
+    def is_held(self) -> bool:
+        """Whether both are ours and were renewed of late."""
+        return self.nights.is_held and self.date.is_held
+
+    def check(self) -> None:
+        """DateLocked where one was lost, by a look at them: another run may be at work by now."""
+        self.nights.check()
+        self.date.check()
+
+    def release(self) -> None:
+        """Give back what is held; from any thread, and once or more."""
+        self.date.release()
+        self.nights.release()
+
+
 @contextlib.contextmanager
-def claimed(root: Root, date: Date, wait_s: float) -> Iterator[DateLock]:
-    """The date is ours for the length of the block. DateLocked where that takes longer than `wait_s`, twice at most."""
-    lock = DateLock(root, date, wait_s)
-    with resumable(GO_ON, lock.release), lock:
-        refused = retry_if_exception_type(DateLocked)
-        for attempt in Retrying(retry=refused, stop=stop_after_delay(wait_s), wait=wait_fixed(1.0), reraise=True):
-            with attempt:
-                check_others(root, date)
-        yield lock
+def claimed(root: Root, date: Date, wait_s: float) -> Iterator[Claim]:
+    """The date is ours for the length of the block, and no other night works on the root.
 
-
-def check_others(root: Root, date: Date) -> None:
-    """DateLocked where an unfinished run of another date is at work."""
-    for state in unfinished_states(root, Tables(root).committed_run_ids()):
-        lease = newest_lease(root, state.identity.date) if state.identity.date != date else None
-        if lease is not None and lease.is_held(time.time()):
-            raise DateLocked(
-                f"Run {state.run_id} is at work (process {lease.pid} on {lease.host}), and what is new to it is new to "
-                "this run too. Wait for it, raise tag.lock_wait_s, or give other photos a root of their own."
-            )
+    DateLocked where that takes longer than `wait_s` for either.
+    """
+    claim = Claim(DateLock(root, None, wait_s), DateLock(root, date, wait_s))
+    with resumable(GO_ON, claim.release), claim.nights, claim.date:
+        yield claim

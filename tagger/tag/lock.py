@@ -1,4 +1,4 @@
-"""One run a date: a lease that its holder renews.
+"""One run a date, and one night at a time on a root: leases that their holder renews.
 
 Lease number n of a date is the object `work/locks/<date>/<n>.json`, made by a conditional write. The highest number
 holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can, and
@@ -16,7 +16,9 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +36,8 @@ CONFIRM_S = 1.0
 long: the date is whose lease stands there, the last that was written."""
 RESTS_S = 86_400.0
 """A date whose newest lease was renewed so long ago rests: no run is about to take over an older one."""
+NIGHTS = "nights"
+"""Where the leases on all nights of a root lie, beside those on its dates."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +67,28 @@ class Lease:
 
 
 class DateLock:
-    """Context manager: holds a date of a root. DateLocked where another run keeps it for `wait_s` seconds."""
+    """Context manager: holds a date of a root, or, without a date, the right to run nights there at all.
 
-    def __init__(self, root: Root, date: Date, wait_s: float, renew_s: float = RENEW_S) -> None:
-        self._leases = _leases(root, date.isoformat())
-        self._date = date
+    DateLocked where another run keeps it for `wait_s` seconds.
+    """
+
+    def __init__(self, root: Root, date: Date | None, wait_s: float, renew_s: float = RENEW_S) -> None:
+        self._leases = _leases(root, date.isoformat() if date else NIGHTS)
+        self._held = str(date or "the nights of this root")
         self._wait_s = wait_s
         self._renew_s = renew_s
         self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time())
         self._number = 0
         self._is_ours = False
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{date}", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{self._held}", daemon=True)
 
     def __enter__(self) -> "DateLock":
         deadline = time.monotonic() + self._wait_s
         while (holder := self._try_to_take()) is not None:
             if time.monotonic() >= deadline:
                 raise DateLocked(
-                    f"Another run holds {self._date}: process {holder.pid} on {holder.host}, seen "
+                    f"Another run holds {self._held}: process {holder.pid} on {holder.host}, seen "
                     f"{time.time() - holder.renewed_at:.0f} s ago. Wait for it, or raise tag.lock_wait_s."
                 )
             time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
@@ -113,7 +120,7 @@ class DateLock:
         """DateLocked where the lease was lost meanwhile, by a look at it: another run may hold the date by now."""
         if not self.is_held or max(self._numbers(), default=0) != self._number:
             raise DateLocked(
-                f"The lease on {self._date} was lost: storage took no renewal for {LEASE_S:.0f} s, or another run "
+                f"The lease on {self._held} was lost: storage took no renewal for {LEASE_S:.0f} s, or another run "
                 "took it over. Nothing of this run was lost; start the command again to resume it."
             )
 
@@ -143,7 +150,7 @@ class DateLock:
                     return
                 self._write(replace(self._lease, renewed_at=time.time()))
             except StorageUnavailable as error:
-                _LOG.warning("the lease on %s could not be renewed: %s", self._date, error)
+                _LOG.warning("the lease on %s could not be renewed: %s", self._held, error)
 
     def _write(self, lease: Lease) -> None:
         self._leases.write_bytes(_key(self._number), _bytes(lease))
@@ -159,19 +166,19 @@ def newest_lease(root: Root, date: Date) -> Lease | None:
     return _load(_leases(root, date.isoformat()), stored[-1].key) if stored else None
 
 
-def spent_leases(root: Root, now: float) -> dict[Date, list[StoredObject]]:
-    """Leases that decide nothing any more: of each date that rests, all but the newest, which numbers go on from.
+def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObject]]]:
+    """Leases that decide nothing any more: of each date that rests, all but the newest, which numbers go on from; of
+    those on all nights, with the day of the last one.
 
     now: seconds since 1970. Keys are relative to the root.
     """
-    spent = {}
-    by_date = itertools.groupby(root.list_objects("work/locks/"), key=lambda stored: stored.key.split("/")[2])
-    for date, group in by_date:
+    by_name = itertools.groupby(root.list_objects("work/locks/"), key=lambda stored: stored.key.split("/")[2])
+    for name, group in by_name:
         *older, newest = group
         lease = _load(root, newest.key) if older else None
         if lease is not None and now - lease.renewed_at > RESTS_S:
-            spent[Date.fromisoformat(date)] = older
-    return spent
+            last = datetime.fromtimestamp(lease.renewed_at, UTC).date()
+            yield (last if name == NIGHTS else Date.fromisoformat(name)), older
 
 
 def _leases(root: Root, date: str) -> Root:

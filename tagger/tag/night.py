@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import tagger
@@ -26,15 +27,14 @@ from tagger.tables.record import RunRecord
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
 from tagger.tag.bottleneck import bottleneck, busy_s
-from tagger.tag.claim import GO_ON, claimed
+from tagger.tag.claim import GO_ON, Claim, claimed
 from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.gates import check_rejects
 from tagger.tag.infer import TaggerLike
 from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
-from tagger.tag.lock import DateLock
-from tagger.tag.manifest import Manifest, WorkUnit, complete, load_manifest
+from tagger.tag.manifest import Counts, Manifest, WorkUnit, complete, load_manifest
 from tagger.tag.pipeline import LoadTagger, TagJob, tag_units
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
@@ -80,23 +80,21 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     serving: null finds the bundle that `config.model` names. Without a date it is today's (UTC), after the run of an
     earlier date that was left unfinished.
     GateRefused (rows that break promises, too many rejects or flagged items), DateLocked, StorageUnavailable,
-    ClusterUnavailable and BadInput leave the tables as they were; the same command resumes the run.
+    ClusterUnavailable and BadInput commit nothing of the run that they are about; the same command resumes it.
     """
     root, images = open_root(config.root), open_root(config.images_uri)
     night = Night(config, root, images, Tables(root), serving or find_serving(config))
     today = datetime.datetime.now(datetime.UTC).date()
     if config.date is not None:
         return night.run(config.date)
-    finished = night.finish_earlier()
     earlier = night.date_to_resume()
-    first = night.resume(earlier) if earlier not in (None, today) else None
-    if first is not None and _asks_for_one_run(config.tag):
+    if earlier is None or earlier == today:
+        return night.run(today)
+    first = night.resume(earlier)
+    if _asks_for_one_run(config.tag):
         return first
-    if first is not None and first.run_id is not None:
-        _LOG.info("Run %s is finished: %d tagged, %d rejected", first.run_id, first.tagged, first.rejected)
-        finished += (*first.finished_earlier, first.run_id)
     summary = night.run(today)
-    return replace(summary, finished_earlier=(*finished, *summary.finished_earlier))
+    return replace(summary, finished_earlier=(*first.all_finished, *summary.finished_earlier))
 
 
 def dry_run(config: Config, serving: Serving | None = None) -> Estimate:
@@ -151,22 +149,25 @@ class Night:
             summary = self.worked_through(state or self.opened(identity), lock)
             return replace(summary, resumed=state is not None, finished_earlier=finished)
 
-    def resume(self, date: datetime.date) -> RunSummary | None:
-        """The unfinished run of a date, gone on with; none where another command has finished it meanwhile."""
+    def resume(self, date: datetime.date) -> RunSummary:
+        """The unfinished run of a date, gone on with; nothing new where only its commit was left, or another command
+        has finished it meanwhile."""
         with claimed(self.root, date, self.config.tag.lock_wait_s) as lock:
             finished, state = self.finish_earlier(), self.begun(self.identity(date))
             if state is None:
-                return None
-            return replace(self.worked_through(state, lock), resumed=True, finished_earlier=finished)
+                return self._nothing_new(self.identity(date), Counts(vanished=None), finished)
+            summary = replace(self.worked_through(state, lock), resumed=True, finished_earlier=finished)
+        _LOG.info("Run %s is finished: %d tagged, %d rejected", summary.run_id, summary.tagged, summary.rejected)
+        return summary
 
-    def worked_through(self, state: RunState, lock: DateLock) -> RunSummary:
+    def worked_through(self, state: RunState, lock: Claim) -> RunSummary:
         """All steps of a run, from planning to its commit."""
         started = time.monotonic()
         worked, state = self.work(state, lock)
         manifest = self.manifest(state)
         if not manifest.new:
             remove_work(self.root, state.run_id)
-            return self._nothing_new(state.identity, manifest, time.monotonic() - started)
+            return replace(self._nothing_new(state.identity, manifest.counts), wall_s=time.monotonic() - started)
         inspection = Inspection(state.run_id, state.identity, self.serving.known, self.config.tag)
         ledger = check_ledger(self.root, state.run_id, manifest, inspection)
         check_rejects(state.run_id, ledger, self.config.tag.max_reject_share)
@@ -203,7 +204,7 @@ class Night:
         """Complete commits that died half-way. Safe beside a run that is just committing: nothing is added twice."""
         finished = []
         for run_id in self.tables.unfinished_runs():
-            with contextlib.suppress(FileNotFoundError):  # it was just committing, and has removed its work
+            with contextlib.suppress(FileNotFoundError):  # its plan is: it was just committing, and has cleaned up
                 finished += [run_id] if self.tables.finish_run(run_id) else []
         for run_id in finished:
             _LOG.info("Run %s was committed in part by an earlier command; it is complete now", run_id)
@@ -234,12 +235,17 @@ class Night:
         save_state(self.root, state)
         return state
 
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """Which photos are asked for, as it was when this command first looked: a file of keys may change later."""
+        return asked(self.config.tag)
+
     def basis(self, committed: Iterable[str]) -> str:
         """Digest of what a manifest is made from: the committed runs and what is asked for."""
-        told = {"committed": sorted(committed), "images": self.images.uri, "asked": asked(self.config.tag)}
+        told = {"committed": sorted(committed), "images": self.images.uri, "asked": self.asked}
         return canonical_digest(told)
 
-    def work(self, state: RunState, lock: DateLock) -> tuple[Worked, RunState]:
+    def work(self, state: RunState, lock: Claim) -> tuple[Worked, RunState]:
         """Plan, and stage the units that are not staged yet, wave by wave; what it took is kept even if it fails."""
         done = staged_units(self.root, state.run_id)
         if done:
@@ -319,9 +325,7 @@ class Night:
             self.root, stamp, self.serving.uri, fetch, tag.batch_size, tag.cpus_per_actor, gpus=int(tag.use_gpu)
         )
 
-    def commit(
-        self, state: RunState, lock: DateLock, manifest: Manifest, ledger: Ledger, findings: Findings
-    ) -> RunRecord:
+    def commit(self, state: RunState, lock: Claim, manifest: Manifest, ledger: Ledger, findings: Findings) -> RunRecord:
         """Write the table files and commit them: rejects, tags, runs."""
         date = state.identity.date
         files = self.tables.finalise(state.run_id, date, staged_rows(self.root, state.run_id, manifest))
@@ -361,7 +365,7 @@ class Night:
                 "nothing of this run is committed. Start the command again; it begins a run for what is still new."
             )
 
-    def _nothing_new(self, identity: RunIdentity, manifest: Manifest, wall_s: float) -> RunSummary:
+    def _nothing_new(self, identity: RunIdentity, counts: Counts, finished: tuple[str, ...] = ()) -> RunSummary:
         _LOG.info("Nothing new under %s: no run was added", self.images.uri)
         return RunSummary(
             status="nothing new",
@@ -369,11 +373,11 @@ class Night:
             model_name=identity.model_name,
             model_version=identity.model_version,
             config_digest=identity.config_digest,
-            listed=manifest.counts.listed,
+            listed=counts.listed,
             new=0,
-            vanished=manifest.counts.vanished,
-            older_answers=manifest.counts.older_answers,
-            wall_s=wall_s,
+            vanished=counts.vanished,
+            older_answers=counts.older_answers,
+            finished_earlier=finished,
         )
 
 

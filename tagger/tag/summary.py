@@ -46,6 +46,11 @@ class RunSummary:
     resumed: bool = False
     finished_earlier: tuple[str, ...] = ()
 
+    @property
+    def all_finished(self) -> tuple[str, ...]:
+        """The runs that this command completed, its own one, if there is any, last."""
+        return self.finished_earlier if self.run_id is None else (*self.finished_earlier, self.run_id)
+
     def facts(self) -> dict[str, Any]:
         """The summary as plain values that JSON can hold."""
         return asdict(self) | {

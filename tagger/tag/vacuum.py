@@ -85,7 +85,7 @@ def _delete(root: Root, found: Removable) -> None:
 
 def _leases(root: Root) -> list[Removable]:
     spent = spent_leases(root, time.time())
-    return [_removable("leases", date, None, "the date rests", leases) for date, leases in spent.items()]
+    return [_removable("leases", date, None, "the date rests", leases) for date, leases in spent]
 
 
 def _of_dry_runs(root: Root, grace: timedelta) -> list[Removable]:

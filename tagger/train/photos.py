@@ -61,7 +61,10 @@ def _fetched(images: Root, photo: StoredObject) -> bytes:
 
 def _told(photo: str, failure: FetchFailed) -> TaggerError:
     if failure.reason == "access_denied":
-        return BadInput(f"{photo} may not be read: {failure.detail}. Check the credentials and the bucket's policy.")
+        return BadInput(
+            f"{photo} may not be read: {failure.detail}. Check the credentials and the bucket's policy, restore it "
+            "from an archive, or take it out of the labels."
+        )
     if failure.reason == "download_failed":
         return StorageUnavailable(
             f"{photo} could not be fetched in {_TRIES} tries: {failure.detail}. Start the command again when storage "

@@ -18,7 +18,7 @@ import ray.train
 from tagger import __version__
 from tagger.catalog.labels import Labels, check_images, labels_place, read_label_space, read_labels
 from tagger.catalog.split import ROLES, UNUSED, assign_roles, check_roles
-from tagger.cluster import cluster_capacity
+from tagger.cluster import address_of, cluster_capacity
 from tagger.config import Config
 from tagger.errors import BadInput, ClusterUnavailable, ConfigError, TaggerError
 from tagger.evaluation.card import model_card
@@ -59,7 +59,7 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     run_id = run_id_of(config, root)
     _free_place(root, config.train.name, _version(config, run_id), run_id)  # told now, not after hours
     pictures = open_root(config.train.cache or f"{root.uri}/cache").child("pictures")
-    check_workers(config.train, cluster_capacity())
+    _check_room(config)
     items = prepare_items(config, labels, pictures)
     _check_batch(config, items)
     facts = _facts(config, run_id, items)
@@ -141,6 +141,18 @@ def _decode_row(row: dict[str, Any]) -> dict[str, Any]:
 
 def _version(config: Config, run_id: str) -> str:
     return config.train.version or run_id.removeprefix("train-")
+
+
+def _check_room(config: Config) -> None:
+    """As `check_workers`; a named cluster may grow when it is asked to, so there it is only a warning."""
+    try:
+        check_workers(config.train, cluster_capacity())
+    except ClusterUnavailable as error:
+        if address_of(config.ray) is None:
+            raise
+        logger.warning(
+            "%s Unless the cluster grows by itself, the training will end when no worker could start.", error
+        )
 
 
 def _check_batch(config: Config, items: PreparedItems) -> None:

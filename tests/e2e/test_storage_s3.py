@@ -337,7 +337,9 @@ def refusing(environment):
         (400, "ExpiredToken", BadInput, "access_denied"),
         (403, "InvalidObjectState", StorageUnavailable, "access_denied"),  # archived
         (400, "KMS.DisabledException", StorageUnavailable, "access_denied"),
+        (400, "KMS.ThrottlingException", StorageUnavailable, "download_failed"),
         (400, "RequestTimeout", StorageUnavailable, "download_failed"),
+        (403, "RequestTimeTooSkewed", StorageUnavailable, "download_failed"),
         (429, "TooManyRequests", StorageUnavailable, "download_failed"),
         (503, "SlowDown", StorageUnavailable, "download_failed"),
         (500, "InternalError", StorageUnavailable, "download_failed"),

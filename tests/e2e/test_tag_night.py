@@ -25,6 +25,7 @@ from tagger.storage import open_root
 from tagger.tables.query import run_query
 from tagger.tables.store import Tables
 from tagger.tag import night
+from tagger.tag.lock import DateLock
 from tagger.tag.manifest import complete, save_ranges
 from tagger.tag.night import Serving
 from tagger.tag.plan import PlanJob
@@ -355,6 +356,18 @@ def test_a_killed_run_that_redoes_everything_does_so_once(disk):
     assert summary.resumed and summary.date == later["date"] and count(disk, "runs") == 2
 
 
+class Unlocked(DateLock):
+    """A lock that everybody gets, as if its lease were lost."""
+
+    is_held = True
+
+    def __enter__(self):
+        return self
+
+    def check(self):
+        """Nothing is wrong."""
+
+
 def test_what_another_run_committed_meanwhile_is_not_tagged_twice(disk, monkeypatch):
     fill(disk, 3)
     finalise = Tables.finalise
@@ -364,7 +377,7 @@ def test_what_another_run_committed_meanwhile_is_not_tagged_twice(disk, monkeypa
         night.run(config(disk).model_copy(update={"date": DAY + dt.timedelta(days=1)}), serving())
         return finalise(self, *arguments)
 
-    monkeypatch.setattr("tagger.tag.claim.check_others", lambda root, date: None)
+    monkeypatch.setattr("tagger.tag.claim.DateLock", Unlocked)
     monkeypatch.setattr(Tables, "finalise", overtaken)
     with pytest.raises(DateLocked, match="Another run was committed since"):
         night.run(config(disk), serving())
@@ -395,8 +408,7 @@ def test_units_of_another_size_are_done_again(disk):
     assert_verified(disk)
 
 
-def test_a_commit_begun_yesterday_is_completed_and_tonights_photos_are_tonights(disk, monkeypatch):
-    fill(disk, 3)
+def killed_in_the_commit(disk, monkeypatch, **tag):
     commit = Tables.commit
 
     def killed(self, name, *arguments):
@@ -405,9 +417,22 @@ def test_a_commit_begun_yesterday_is_completed_and_tonights_photos_are_tonights(
 
     monkeypatch.setattr(Tables, "commit", killed)
     with pytest.raises(KeyboardInterrupt):
-        night.run(config(disk), serving())
+        night.run(config(disk, **tag), serving())
     monkeypatch.undo()
     disk.child("images").write_bytes("tonight.png", png((5, 5, 5)))
+
+
+def test_what_was_to_be_done_once_and_lacked_its_commit_alone_is_done(disk, monkeypatch):
+    fill(disk, 3)
+    killed_in_the_commit(disk, monkeypatch, retag="all")
+    summary = night.run(config(disk, retag="all").model_copy(update={"date": None}), serving())
+    assert (summary.date, summary.status, len(summary.finished_earlier)) == (DAY, "nothing new", 1)
+    assert (count(disk, "tags"), count(disk, "runs")) == (3, 1)
+
+
+def test_a_commit_begun_yesterday_is_completed_and_tonights_photos_are_tonights(disk, monkeypatch):
+    fill(disk, 3)
+    killed_in_the_commit(disk, monkeypatch)
     summary = night.run(config(disk).model_copy(update={"date": None}), serving())
     assert summary.date > DAY and summary.tagged == 1 and len(summary.finished_earlier) == 1
     assert answer(disk, "select date, tagged from runs order by date")[0] == {"date": DAY, "tagged": 3}

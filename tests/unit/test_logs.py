@@ -32,7 +32,7 @@ COMMAND = textwrap.dedent("""
 """)
 SENTENCES = [
     "tagger: Too many rejects.",
-    "tagger: exit code 3: a gate or a proof said no: this command promoted or committed nothing",
+    "tagger: exit code 3: a gate or a proof said no: what it names is not promoted or committed",
 ]
 
 

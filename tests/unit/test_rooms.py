@@ -75,7 +75,7 @@ ALLOWED = {
     "tag.preflight": Allowed({*BASE, "cluster"}, set()),
     "tag.pipeline": Allowed(IO, {*TABLES, "ray"}),
     "tag.metrics": Allowed(IO, {*TABLES, "ray"}),
-    "tag.claim": Allowed({*IO, "stop"}, {"tenacity"}),
+    "tag.claim": Allowed({*IO, "stop"}, set()),
     "tag.night": Allowed({*IO, "cluster", "stop"}, {*TABLES, "ray"}),
     "review": Allowed(IO, {*TABLES, "boto3", "label_studio_sdk"}),
     # 5

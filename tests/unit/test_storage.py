@@ -164,6 +164,18 @@ def test_a_place_that_cannot_be_written_or_listed_is_a_persons_to_mend(root):
         list(root.child("a").list_objects())
 
 
+def test_a_disk_that_does_not_answer_is_an_outage_and_no_absence(root, monkeypatch):
+    root.write_bytes("a", b"")
+
+    def broken(path, **_):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "stat", broken)
+    for look in (lambda: root.stat("a"), root.check):
+        with pytest.raises(StorageUnavailable, match="Could not look at .*: Input/output error"):
+            look()
+
+
 def test_a_name_that_is_too_long_for_the_disk_is_no_file(root):
     with pytest.raises(FileNotFoundError):
         root.stat("x" * 300)

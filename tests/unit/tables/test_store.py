@@ -135,7 +135,7 @@ def test_a_log_that_refuses_again_and_again_is_an_outage(tables, monkeypatch):
 
 def test_a_missing_file_never_enters_a_table(tables):
     commit_unit(tables, "r1", ROWS)
-    with pytest.raises(FileNotFoundError, match="part-r2-0-0123456789abcdef.parquet is gone"):
+    with pytest.raises(BadInput, match="part-r2-0-0123456789abcdef.parquet is gone; run r2 is not committed"):
         tables.commit("tags", "r2", [DataFile("date=2026-11-22/part-r2-0-0123456789abcdef.parquet", 9, 1)])
     assert keys(tables, "tags") == ["a", "b"]
 

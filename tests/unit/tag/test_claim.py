@@ -1,14 +1,16 @@
-"""Only one night at a time works on a root, whatever its date."""
+"""Only one night at a time works on a root, whatever its date; upkeep of other dates is no hindrance."""
 
 import datetime as dt
+import json
+import time
+from dataclasses import asdict
 
 import pytest
 
 from tagger.errors import DateLocked
 from tagger.storage import open_root
-from tagger.tag.claim import check_others, claimed
-from tagger.tag.lock import DateLock
-from tests.runs_made import begin, commit, run_id_of
+from tagger.tag.claim import claimed
+from tagger.tag.lock import NIGHTS, DateLock, Lease
 from tests.tables_rows import DAY
 
 NEXT = DAY + dt.timedelta(days=1)
@@ -19,25 +21,29 @@ def root(tmp_path):
     return open_root(str(tmp_path))
 
 
-def test_a_run_of_another_date_that_is_at_work_is_waited_for(root):
-    begin(root)
-    with DateLock(root, DAY, 0), pytest.raises(DateLocked, match=f"Run {run_id_of(1)} is at work .process"):
-        with claimed(root, NEXT, 0):
-            pytest.fail("both would tag the same photos")
-    with claimed(root, NEXT, 0) as lock:
-        assert lock.is_held
-    assert not lock.is_held
+def test_a_night_of_another_date_is_waited_for(root):
+    with claimed(root, DAY, 0) as claim:
+        assert claim.is_held
+        with pytest.raises(DateLocked, match="Another run holds the nights of this root: process"):
+            with claimed(root, NEXT, 0):
+                pytest.fail("both would tag the same photos")
+    assert not claim.is_held
+    with claimed(root, NEXT, 0) as claim:
+        assert claim.is_held
 
 
-def test_a_run_of_the_same_date_or_one_that_rests_or_is_committed_is_no_hindrance(root):
-    begin(root)
-    check_others(root, NEXT)
+def test_a_date_that_is_held_for_its_upkeep_hinders_only_its_own_night(root):
     with DateLock(root, DAY, 0):
-        check_others(root, DAY)
-        commit(root, run_id_of(1))
-        check_others(root, NEXT)
+        with claimed(root, NEXT, 0) as claim:
+            assert claim.is_held
+        with pytest.raises(DateLocked, match=f"Another run holds {DAY}"), claimed(root, DAY, 0):
+            pytest.fail("the date is held")
 
 
-def test_a_date_that_is_held_for_its_upkeep_is_no_hindrance(root):
-    with DateLock(root, DAY, 0), claimed(root, NEXT, 0) as lock:
-        assert lock.is_held
+def test_who_lost_the_nights_knows_when_asked(root):
+    with claimed(root, DAY, 0) as claim:
+        claim.check()
+        other = json.dumps(asdict(Lease("other", "boot", 1, time.time())))
+        root.write_bytes(f"work/locks/{NIGHTS}/00000099.json", other.encode())
+        with pytest.raises(DateLocked, match="took it over"):
+            claim.check()
