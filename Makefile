@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 AUDITOR := pip-audit==2.10.1
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test e2e bench bench-training evidence faults-train faults-night fuzz-decode story docs lock audit clean
+.PHONY: help setup demo check test test-long e2e bench bench-training evidence faults-train faults-night fuzz-decode story docs lock audit clean
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ check: setup ## Format, lint, types, unit and contract tests
 
 test: check ## All of check, then the short end-to-end tests
 	$(BIN)/pytest tests/e2e
+
+test-long: setup ## The tests that make test leaves out because they take minutes each
+	$(BIN)/pytest -m long tests
 
 e2e: setup ## End-to-end tests alone, on real servers and a real local Ray
 	$(BIN)/pytest tests/e2e

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import promql_parser
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -72,9 +73,10 @@ def test_alerts_name_only_metrics_that_are_described(marker):
 
 
 def test_every_expression_parses():
-    promql = pytest.importorskip("promql_parser", reason="promql-parser is not installed")
     for rule in rules():
-        promql.parse(rule["expr"])
+        promql_parser.parse(rule["expr"])
+    with pytest.raises(ValueError):
+        promql_parser.parse("sum(rate(ray_photos[5m])")
 
 
 def test_promtool_takes_the_rules():
