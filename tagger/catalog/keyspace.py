@@ -22,6 +22,9 @@ _PAGE_KEYS = 1000
 
 _THREADS = 8
 
+_LEAST_TRIES = 4
+"""The UTF-8 form of a character has at most four bytes: so many pieces may come one from another before two differ."""
+
 _ALL = 0x110000
 _WIDTHS = ((0x80, 1), (0x800, 0x40), (0x1_0000, 0x1000), (_ALL, 0x4_0000))
 """Below each bound, how many characters share the first byte of their UTF-8 form. A further byte divides by 64."""
@@ -59,7 +62,7 @@ def key_cuts(root: Root, prefix: str, wanted: int, page_keys: int = _PAGE_KEYS) 
     parts = [_Part("", prefix, 1.0)]
     tried = 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        while tried < wanted and len(parts) < 2 * wanted:
+        while tried < max(wanted, _LEAST_TRIES) and len(parts) < 2 * wanted:
             large = sorted((p for p in parts if p.share * wanted >= 2), key=lambda p: -p.share)[:_THREADS]
             if not large:
                 break

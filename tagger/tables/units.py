@@ -53,7 +53,9 @@ def staged_units(root: Root, run_id: str) -> set[str]:
 
 
 def _told(schema: pa.Schema, place: str) -> str:
-    differing = sorted({field.name for field in set(schema) ^ set(_STAGED)})
+    # Equality and not sets: what Parquet calls the inside of a list changes a field's hash, and nothing else.
+    found, wanted = list(schema), list(_STAGED)
+    differing = sorted({field.name for field in found + wanted if field not in found or field not in wanted})
     return (
         f"{place} has other columns than this version of tagger stages ({', '.join(differing) or 'in other order'}). "
         "Nothing was committed. Delete the file and start the command again: its photos alone are tagged again."

@@ -1,5 +1,6 @@
 """The command line's promises to scripts: words in any order, exit codes, what goes to which stream."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -197,6 +198,17 @@ def test_an_aborted_run_is_vacuumed_after_a_dry_run(runs, capsys):
     assert call("runs", "vacuum", runs) == 0 and capsys.readouterr().out == "nothing to remove\n"
     assert answer(capsys, "runs", "vacuum", runs, "--grace-hours", "0") == tried
     assert [row["run_id"] for row in answer(capsys, "runs", "list", runs)] == [run_id_of(n) for n in (4, 2, 1)]
+
+
+@pytest.mark.parametrize(("option", "days"), [([], [7]), (["--older-than", "6"], [7, 6]), (["--older-than", "8"], [])])
+def test_dates_of_at_least_so_many_days_are_compacted(tmp_path, capsys, option, days):
+    root, today = open_root(str(tmp_path)), dt.datetime.now(dt.UTC).date()
+    dates = {days: today - dt.timedelta(days) for days in (6, 7)}
+    for date in dates.values():
+        for number in (1, 2):
+            commit(root, run_id_of(number, date), date)
+    gained = answer(capsys, "runs", "compact", f"root={root.uri}", *option)
+    assert {row["date"] for row in gained} == {dates[each].isoformat() for each in days}
 
 
 def test_a_compaction_tells_files_before_and_after(runs, capsys):

@@ -3,7 +3,9 @@
 import re
 
 import pytest
+import typer
 
+from tagger.cli import app
 from tagger.config import Config
 from tagger.report.reference import CHECKOUT, attribute_docstrings, pages, tree_page
 
@@ -62,10 +64,23 @@ def test_sections_and_top_level_keys_are_told_apart(made):
     assert "| `retag` | `none`, `model`, `config`, `all` | `none` |" in made["config.md"]
 
 
-@pytest.mark.parametrize("command", ["train", "tag", "synth", "query", "evaluate", "verify", "explain", "config show"])
+def commands_of(group, name):
+    """Full names of all commands, as they are typed."""
+    for word, each in group.commands.items():
+        yield from commands_of(each, f"{name} {word}") if hasattr(each, "commands") else [f"{name} {word}"]
+
+
+COMMANDS = list(commands_of(typer.main.get_command(app), "tagger"))
+
+
+def test_there_are_commands_and_commands_of_groups():
+    assert {"tagger train", "tagger config show", "tagger runs compact"} < set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_section(made, command):
-    section = made["cli.md"].partition(f"## tagger {command}\n")[2].partition("\n## ")[0]
-    assert f"    tagger {command} [OPTIONS]" in section and "| `--verbose` |" in section
+    section = made["cli.md"].partition(f"## {command}\n")[2].partition("\n## ")[0]
+    assert f"    {command} [OPTIONS]" in section and "| `--verbose` |" in section
 
 
 def test_the_exit_codes_stand_on_the_page(made):

@@ -159,7 +159,7 @@ def test_whether_an_object_exists_is_told_to_those_alone_who_may_list_it(server,
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
-@pytest.mark.parametrize("policy", ["train", "tag", "review", "evaluate", "query"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_no_job_may_write_labels_or_photos_or_leave_its_root(server, policy):
     client = boto3.Session(policy, SECRET, TOKEN, region_name="us-east-1").client("s3", endpoint_url=server.url)
     for key in ("a/images/x.jpg", "a/labels/labels.csv", "b/tables/x", "tables/x"):

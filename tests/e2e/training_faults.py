@@ -1,7 +1,8 @@
 """Faults in a real training through the command line, each compared with the undisturbed one of the same seed.
 
-`python -m tests.e2e.training_faults [--only NAME ...] [--work FOLDER]` prints one table. A named folder keeps the drawn
-catalogue, the undisturbed training and the rows so far, so that the series can be run in parts.
+`python -m tests.e2e.training_faults [--only NAME ...] [--work FOLDER]` prints one table, and ends with exit 1 where
+weights differ or a command told a traceback. A named folder keeps the drawn catalogue, the undisturbed training and the
+rows so far, so that the series can be run in parts.
 """
 
 import argparse
@@ -40,6 +41,7 @@ SETTINGS = [
 ]  # fmt: skip
 MIDDLE = (1, 3)
 """Epoch and step of the checkpoint after which faults strike: the second epoch is under way."""
+_TRACEBACK = "TRACEBACK"
 
 
 class Training:
@@ -103,6 +105,11 @@ class Row:
     repeated: int
     difference: float
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the training did not end as the undisturbed one, or told a traceback."""
+        return self.difference != 0 or _TRACEBACK in self.happened
+
     def as_text(self) -> str:
         same = "yes" if self.difference == 0 else f"no, {self.difference:.1e}"
         return f"| {self.fault} | {self.happened} | {self.seconds_lost:.0f} | {self.repeated} | {same} |"
@@ -140,7 +147,7 @@ class Series:
         """What came of a training, compared with the undisturbed one."""
         usual = float((self.folder / "undisturbed.seconds").read_text())
         text = training.log.read_text()
-        words = [_word(code) for code in training.codes] + (["TRACEBACK"] if _has_traceback(text) else [])
+        words = [_word(code) for code in training.codes] + ([_TRACEBACK] if _has_traceback(text) else [])
         same = zip(training.weights(), self.undisturbed.weights(), strict=True)
         difference = max(float(np.abs(one - other).max()) for one, other in same)
         lost, repeated = training.seconds - usual, training.epochs() - 2 * EPOCHS
@@ -272,8 +279,10 @@ def main() -> None:
         usual = float((folder / "undisturbed.seconds").read_text())
         print(f"\n{platform.machine()}, {os.cpu_count()} cores; the undisturbed training takes {usual:.0f} s\n")
         print("| fault | what happened | seconds lost | epochs repeated | weights identical |\n|---|---|---|---|---|")
-        print("\n".join(Row(**found[name]).as_text() for name in FAULTS if name in found))
+        told = [Row(**found[name]) for name in FAULTS if name in found]
+        print("\n".join(row.as_text() for row in told))
         series.server.stop()
+    raise SystemExit(any(row.is_broken for row in told))
 
 
 if __name__ == "__main__":

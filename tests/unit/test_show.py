@@ -51,8 +51,7 @@ def test_columns_without_rows_are_quoted_too():
 @pytest.mark.parametrize("key", ["a\nrow 2", "\x1b[31mred\x1b[0m", "a\u202egpj.exe", "a\0b", "k" * 1024])
 def test_a_key_in_a_table_takes_one_line_and_commands_no_terminal(key):
     shown = rows_as([{"image_key": key}, {"image_key": "next"}], "table")
-    assert len(shown.splitlines()) == 3 and shown.isprintable() is False and "\x1b" not in shown
-    assert "\u202e" not in shown and "\0" not in shown
+    assert len(shown.splitlines()) == 3 and all(line.isprintable() for line in shown.splitlines())
 
 
 def test_a_fact_takes_one_line():

@@ -5,6 +5,7 @@ import pytest
 from tagger.config_file import load_config
 from tagger.errors import BadInput
 from tagger.evaluation.diff_photos import run_diff
+from tests.decoding import decode_nothing_here
 from tests.unit.evaluation.small_shop import INFO, make_shop, save_shop_bundle
 
 
@@ -43,7 +44,8 @@ def test_labels_choose_the_photos_of_a_role_and_judge_the_changes(shop, models):
     assert types.better_count + types.worse_count == types.changed_count  # of two classes
 
 
-def test_what_is_no_photo_is_counted(shop, models, tmp_path):
+def test_what_is_no_photo_is_counted(shop, models, tmp_path, monkeypatch):
+    decode_nothing_here(monkeypatch)
     (tmp_path / "0.png").write_bytes((shop / "images/0.png").read_bytes())
     (tmp_path / "notes.txt").write_text("no photo")
     (tmp_path / "\udcff.png").write_bytes(b"")  # no UTF-8: never tagged

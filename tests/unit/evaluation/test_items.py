@@ -5,7 +5,8 @@ import pytest
 
 from tagger.config_file import load_config
 from tagger.errors import LabelsError
-from tagger.evaluation.items import labelled_table
+from tagger.evaluation.items import labelled_table, read_pictures
+from tests.decoding import decode_nothing_here
 from tests.unit.evaluation.small_shop import INFO, make_shop
 
 SPACE = """
@@ -27,8 +28,12 @@ def shop(tmp_path):
     return folder
 
 
+def config(shop, *overrides):
+    return load_config(None, [f"root={shop}", "catalog.drop_rare=true", *overrides])
+
+
 def read(shop, *overrides):
-    return labelled_table(load_config(None, [f"root={shop}", "catalog.drop_rare=true", *overrides]), INFO)
+    return labelled_table(config(shop, *overrides), INFO)
 
 
 def test_classes_that_training_dropped_as_rare_are_left_out_with_their_merges(shop, caplog):
@@ -51,3 +56,14 @@ def test_a_name_that_the_shop_does_not_know_is_an_error_all_the_same(shop):
 def test_classes_that_the_bundle_lacks_are_an_error_where_none_may_be_dropped(shop):
     with pytest.raises(LabelsError, match="'Kettle', 'Polo', 'Teapot'"):
         read(shop, "catalog.drop_rare=false")
+
+
+def test_photos_are_decoded_in_children_and_those_that_are_none_are_left_out(shop, monkeypatch):
+    (shop / "images/5.png").write_bytes(b"no photo")
+    table = read(shop)
+    decode_nothing_here(monkeypatch)
+    pictures = read_pictures(config(shop), INFO, table)
+    assert pictures.unreadable == 1 and pictures.pixels.shape == (36, 128, 128, 3)
+    assert pictures.keys == tuple(key for key in table["image_key"] if key != "5.png")
+    types = table.set_index("image_key")["type_number"]
+    assert pictures.items.labels["type"].tolist() == types.drop("5.png").tolist()

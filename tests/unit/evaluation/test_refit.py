@@ -22,12 +22,25 @@ def config(shop, *overrides):
     return load_config(None, [f"root={shop}", f"model={shop}/models/shop/1", *overrides])
 
 
+REVIEW = ("review.budget=0.3", "review.target_precision.type=0.6", "focus.low=0.05")
+
+
 @pytest.fixture(scope="module")
 def result(shop):
-    return refit(config(shop, "review.budget=0.3", "review.target_precision.type=0.6", "focus.low=0.05"))
+    return refit(config(shop, *REVIEW))
 
 
-def test_thresholds_are_fitted_on_the_calibrate_items_alone(result):
+def test_thresholds_are_fitted_on_the_calibrate_items_alone(result, shop, tmp_path):
+    labels = pd.read_csv(shop / "labels/labels.csv")
+    reported = labels["image_key"].isin(of_role(labelled_table(config(shop), INFO), "report")["image_key"])
+    labels.loc[reported, ["type", "color"]] = ["Belt", "White"]
+    labels.to_csv(tmp_path / "other.csv", index=False)
+    other = refit(config(shop, *REVIEW, f"labels={tmp_path}/other.csv"))
+    assert other.counts == result.counts and other.fit.measured != result.fit.measured
+    assert (other.fit.thresholds, other.fit.promises) == (result.fit.thresholds, result.fit.promises)
+
+
+def test_what_was_fitted_says_what_it_was_before_and_on_how_many_items(result):
     assert result.counts["calibrate"] + result.counts["report"] == 40
     assert result.before == THRESHOLDS and result.fit.thresholds.focus == 0.05
     assert result.fit.promises["type"].group_count <= result.counts["calibrate"] / 2

@@ -13,9 +13,9 @@ from tests.unit.evaluation.small_shop import INFO, make_shop, save_shop_bundle
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """Beside the bundle 1: version 2, of other weights, and version 3, of other colors."""
+    """Beside the bundle 1: version 2, of other weights and a little better, and version 3, of other colors."""
     folder = make_shop(tmp_path_factory.mktemp("shop"))
-    save_shop_bundle(folder, replace(INFO, version="2"), seeds=(5, 6))
+    save_shop_bundle(folder, replace(INFO, version="2"), seeds=(3, 4))
     other = {**INFO.classes, "color": ("Black", "White", "Teal")}
     save_shop_bundle(folder, replace(INFO, version="3", classes=other))
     return folder
@@ -81,16 +81,15 @@ def test_a_bundle_is_not_worse_than_itself(shop):
 
 
 def test_how_much_may_be_lost_is_configured(shop):
-    pair = [f"{shop}/models/shop/{version}" for version in (1, 2)]
-    first = run(config(shop, "evaluate.split=all", f"model={pair[0]}"), against=pair[1])
-    worst = min(each.difference for each in first.rivalry.comparisons)
-    model, against = pair if worst < 0 else pair[::-1]
     strict, lax = (
-        run(config(shop, "evaluate.split=all", f"model={model}", f"evaluate.max_loss={loss}"), against=against)
-        for loss in (0, 1)
+        run(config(shop, "evaluate.split=all", f"evaluate.max_loss={loss}"), against=f"{shop}/models/shop/2")
+        for loss in (0, 0.3)
     )
-    assert strict.rivalry.is_refused and lax.rivalry.max_loss == 1
-    with pytest.raises(GateRefused, match=r"worse than shop \d on the same items.*evaluate\.max_loss = 0\.0"):
+    lost = -min(each.difference for each in strict.rivalry.comparisons)
+    assert 0 < lost < 0.3 and all(each.high >= 0 for each in strict.rivalry.comparisons), "it may be chance"
+    assert strict.rivalry.is_refused and not lax.rivalry.is_refused
+    check_gates(lax, config(shop).evaluate)
+    with pytest.raises(GateRefused, match=r"worse than shop 2 on the same items.*evaluate\.max_loss = 0\.0"):
         check_gates(strict, config(shop).evaluate)
 
 

@@ -304,6 +304,7 @@ def test_a_damaged_choice_of_version_is_told(places, text):
 
 def test_every_shipped_bundle_can_be_read():
     folders = [f.parent for f in Path(bundle.SHIPPED).rglob("bundle.json")]
+    assert folders
     for folder in folders:
         info = read_info(open_root(str(folder)))
         assert info.classes.keys() == info.temperatures.keys() == {"type", "color"}

@@ -1,5 +1,6 @@
 """What a child says on the wire, and what it must not load or print."""
 
+import signal
 import subprocess
 import sys
 
@@ -38,6 +39,26 @@ def test_anything_else_is_an_error(message):
 def test_a_child_loads_neither_tensorflow_nor_ray_nor_a_client_of_storage():
     loaded = run("import sys, tagger.picture.child; print(*sys.modules)").stdout.split()
     assert not {"tensorflow", "keras", "ray", "boto3", "pyarrow", "pydantic"} & set(loaded)
+
+
+ORPHAN = """
+from multiprocessing import Pipe
+import time
+from tagger.picture import child
+from tagger.picture.decode import DecodeLimits
+from tagger.picture.fit import Fit
+parent, connection = Pipe()
+parent.send_bytes(b"photo")
+child._ORPHAN_GRACE_S = 0.3
+child.decode_photo = lambda *_: time.sleep(30)  # as long as nobody ends it
+child.serve(connection, Fit(), DecodeLimits(wall_s=0.1))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits on children need Linux")
+def test_a_child_whose_photo_takes_too_long_ends_itself_where_no_parent_does():
+    ended = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == -signal.SIGALRM, ended.stderr
 
 
 def test_noise_of_c_libraries_is_silenced_and_tracebacks_are_not():

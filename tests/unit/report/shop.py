@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from tagger.storage import Root, open_root
 from tagger.tables.store import Tables
@@ -32,16 +32,6 @@ def row(key: str, run_id: str = "r1", **values: object) -> dict[str, object]:
         "model_name": "m", "model_version": "1", "width": 60, "height": 80, "focus_map": "class/post_bn",
     }  # fmt: skip
     return tag(key, run_id, **(MAPS | known | values))
-
-
-def decode_nothing_here(monkeypatch) -> None:
-    """From now on this process can open and read no photo; decode children still can."""
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("a photo was decoded in this process")
-
-    monkeypatch.setattr(Image, "open", refuse)
-    monkeypatch.setattr(ImageFile.ImageFile, "load", refuse)
 
 
 def shop(folder: Path, *rows: dict[str, object], rejects: tuple[str, ...] = ()) -> Root:

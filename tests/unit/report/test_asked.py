@@ -6,8 +6,9 @@ import pytest
 from tagger.errors import BadInput
 from tagger.flags.reasons import Thresholds
 from tagger.report.asked import Places, explain_file, explain_photo
+from tests.decoding import decode_nothing_here
 from tests.tables_rows import DAY
-from tests.unit.report.shop import NEXT_DAY, decode_nothing_here, photo, row, shop
+from tests.unit.report.shop import NEXT_DAY, photo, row, shop
 
 GRID = np.outer(np.arange(8.0), np.ones(8))
 

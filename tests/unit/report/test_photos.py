@@ -7,7 +7,8 @@ from PIL import Image
 
 from tagger.picture.decode import Reject
 from tagger.report.photos import fit_of, known_bundles, show_photos, show_rows
-from tests.unit.report.shop import decode_nothing_here, photo, row, shop
+from tests.decoding import decode_nothing_here
+from tests.unit.report.shop import photo, row, shop
 
 
 def shown(data: bytes, policy, side_px):

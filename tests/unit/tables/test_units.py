@@ -2,10 +2,12 @@ import datetime as dt
 import tempfile
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tagger.errors import GateRefused
 from tagger.storage import open_root
 from tagger.tables.schema import REJECTS, TAGS
 from tagger.tables.units import read_unit, staged_units, write_unit
@@ -70,6 +72,15 @@ def test_columns_may_come_in_any_order_but_none_may_lack(tmp_path):
     assert read_unit(root, "r1", "0").tags.equals(rows.tags)
     with pytest.raises(KeyError, match="engine"):
         write_unit(root, "r1", "1", rows.tags.drop_columns("engine"), rows.rejects)
+
+
+def test_a_unit_that_was_staged_in_other_columns_is_refused_with_the_file_and_the_column(tmp_path):
+    root = open_root(str(tmp_path))
+    write_unit(root, "r1", "0", *unit([tag("a")]))
+    [file] = tmp_path.rglob("*.parquet")
+    pq.write_table(pq.read_table(file).drop_columns("focus"), file)
+    with pytest.raises(GateRefused, match=rf"{file} has other columns .*\(focus\).*Nothing was committed"):
+        read_unit(root, "r1", "0")
 
 
 def test_a_unit_that_is_not_staged_is_missing(tmp_path):

@@ -36,6 +36,14 @@ def own_lease(root):
         return lease_of(root)[2]
 
 
+def until(happens):
+    """Waits until it has happened, which the threads of a busy machine may take long for."""
+    deadline = time.monotonic() + 30
+    while not happens():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
 def dead_pid():
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
@@ -60,10 +68,15 @@ def test_a_released_date_is_free_at_once(root):
 
 
 def test_the_second_run_waits_for_the_first(root):
-    first = DateLock(root, DAY, 0).__enter__()
-    threading.Timer(0.3, first.__exit__, (None, None, None)).start()
-    with DateLock(root, DAY, 10):
-        pass
+    first, released = DateLock(root, DAY, 0).__enter__(), threading.Event()
+
+    def release():
+        released.set()
+        first.release()
+
+    threading.Timer(0.3, release).start()
+    with DateLock(root, DAY, 30):
+        assert released.is_set()
 
 
 def test_a_dead_process_of_this_host_is_taken_over_at_once(root):
@@ -86,8 +99,7 @@ def test_a_process_elsewhere_is_believed_alive_until_its_lease_expires(root, els
 def test_the_holder_renews(root):
     with DateLock(root, DAY, 0, renew_s=0.05):
         before = lease_of(root)[2].renewed_at
-        time.sleep(0.3)
-        assert lease_of(root)[2].renewed_at > before
+        until(lambda: lease_of(root)[2].renewed_at > before)
 
 
 def test_a_holder_that_asks_knows_at_once_that_it_was_taken_over(root):
@@ -102,7 +114,7 @@ def test_a_holder_that_was_taken_over_stops_and_leaves_the_successor_alone(root)
     with DateLock(root, DAY, 0, renew_s=0.05) as lock:
         successor = Lease("other", "boot", 1, time.time())
         put(root, successor)
-        time.sleep(0.3)
+        until(lambda: not lock.is_held)
         with pytest.raises(DateLocked, match="took it over"):
             lock.check()
     assert lease_of(root)[2] == successor
@@ -128,26 +140,34 @@ def test_of_many_that_see_an_expired_lease_one_takes_it(root):
 
 
 class CarelessRoot(Root):
-    """A storage whose conditional writes all win, as if each had come first."""
+    """A storage whose conditional writes all win, as if each had come first; `all_of_them` meet before and after."""
 
-    def __init__(self, uri):
+    def __init__(self, uri, all_of_them):
         super().__init__(uri)
-        self._place = open_root(uri)
-        self.list_objects, self.read_bytes = self._place.list_objects, self._place.read_bytes
-        self.write_bytes = self._place.write_bytes
+        self._place, self._all_of_them = open_root(uri), all_of_them
+        self.read_bytes, self.write_bytes = self._place.read_bytes, self._place.write_bytes
+
+    def child(self, *parts):
+        return CarelessRoot(self._place.child(*parts).uri, self._all_of_them)
+
+    def list_objects(self):
+        found = list(self._place.list_objects())
+        if not found:
+            self._all_of_them.wait(60)
+        return iter(found)
 
     def create_once(self, key, data):
         self.write_bytes(key, data)
+        self._all_of_them.wait(60)
         return True
 
 
 def test_where_all_conditional_writes_win_one_run_holds_the_date_all_the_same(root, monkeypatch):
-    monkeypatch.setattr("tagger.tag.lock.CONFIRM_S", 0.5)
-    careless, start, outcomes = CarelessRoot(root.uri), threading.Barrier(6), []
+    monkeypatch.setattr("tagger.tag.lock.CONFIRM_S", 0.0)  # nobody looks again before all have written
+    careless, outcomes = CarelessRoot(root.uri, threading.Barrier(6)), []
 
     def take():
         lock = DateLock(careless, DAY, 0)
-        start.wait()
         try:
             lock.__enter__()
             outcomes.append(lock)

@@ -16,6 +16,7 @@ from tagger.picture.fit import Fit
 from tagger.storage import StoredObject, open_root
 from tagger.train.pictures import Pictures
 from tagger.train.prepare import SHARD_SIZE, ShardTask, decode_shard, join_items, shard_tasks
+from tests.decoding import decode_nothing_here
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 SPACE = LabelSpace(("Shirt",), ("Red",), {}, {})
@@ -45,7 +46,8 @@ def keys_of(task):
     return [photo.key for photo in task.photos]
 
 
-def test_a_shard_holds_what_could_be_read_and_says_what_could_not(shop):
+def test_a_shard_holds_what_could_be_read_and_says_what_could_not(shop, monkeypatch):
+    decode_nothing_here(monkeypatch)
     summary = decode_shard(task(shop))
     assert summary["count"] == 4 and summary["rejected"] == {"broken.jpg": "not_an_image"}
     assert len(np.load(f"{shop.child('cache').uri}/{summary['shard']}.npy")) == 4
