@@ -59,8 +59,8 @@ def environment(request):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
-        boto3.Session().client("s3", endpoint_url=variables["AWS_ENDPOINT_URL"]).create_bucket(Bucket="catalogue")
-        root = open_root("s3://catalogue/shop")
+        boto3.Session().client("s3", endpoint_url=variables["AWS_ENDPOINT_URL"]).create_bucket(Bucket="ranges")
+        root = open_root("s3://ranges/shop")
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda key: root.write_bytes(key, b""), KEYS))
     return variables
@@ -70,7 +70,7 @@ def environment(request):
 def root(environment, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return open_root("s3://catalogue/shop")
+    return open_root("s3://ranges/shop")
 
 
 def found(listing, ranges):
@@ -98,13 +98,13 @@ def test_a_prefix_is_cut_on_its_own(root):
 
 
 def test_an_inventory_is_read_and_sorted_in_the_bucket(root):
-    lists, sorted_rows = open_root("s3://catalogue/lists/catalogue/nightly"), open_root("s3://catalogue/sorted")
+    lists, sorted_rows = open_root("s3://ranges/lists/ranges/nightly"), open_root("s3://ranges/sorted")
     stored = list(root.list_objects())
-    lines = [f'"catalogue","shop/{quote_plus(o.key)}","0","{o.last_modified.isoformat()}","{o.etag}"' for o in stored]
+    lines = [f'"ranges","shop/{quote_plus(o.key)}","0","{o.last_modified.isoformat()}","{o.etag}"' for o in stored]
     data = gzip.compress("\n".join(reversed(lines)).encode())
     lists.write_bytes("data/1.csv.gz", data)
-    files = [{"key": "lists/catalogue/nightly/data/1.csv.gz", "MD5checksum": hashlib.md5(data).hexdigest()}]
-    told = {"sourceBucket": "catalogue", "fileFormat": "CSV", "files": files}
+    files = [{"key": "lists/ranges/nightly/data/1.csv.gz", "MD5checksum": hashlib.md5(data).hexdigest()}]
+    told = {"sourceBucket": "ranges", "fileFormat": "CSV", "files": files}
     told["fileSchema"] = "Bucket, Key, Size, LastModifiedDate, ETag"
     lists.write_bytes("2026-11-22T01-00Z/manifest.json", json.dumps(told).encode())
     manifest = f"{lists.uri}/2026-11-22T01-00Z/manifest.json"
@@ -112,8 +112,8 @@ def test_an_inventory_is_read_and_sorted_in_the_bucket(root):
 
 
 def test_a_file_of_keys_is_read_and_looked_up_in_the_bucket(root):
-    open_root("s3://catalogue").write_bytes("keys.txt", "\n".join([*KEYS[::-1], "absent"]).encode())
-    listing = KeysListing.prepare("s3://catalogue/keys.txt", root, "", open_root("s3://catalogue/keys"))
+    open_root("s3://ranges").write_bytes("keys.txt", "\n".join([*KEYS[::-1], "absent"]).encode())
+    listing = KeysListing.prepare("s3://ranges/keys.txt", root, "", open_root("s3://ranges/keys"))
     facts = [(photo.key, photo.etag, photo.size_bytes) for photo in listing.photos(KeyRange())]
     assert facts == [(photo.key, photo.etag, photo.size_bytes) for photo in root.list_objects()]
     assert list(listing.missing(KeyRange("a", "b"))) == ["absent"]
