@@ -97,12 +97,14 @@ def stage_folder(plan):
     return plan.work.child("stage-type")
 
 
+@pytest.mark.long
 def test_workers_that_never_start_end_the_training(place, monkeypatch):
     monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
     with pytest.raises(ClusterUnavailable, match=r"stopped: .* timed out after 1\.0 seconds waiting for 3 workers"):
         train(plan(place, "crowded"), 3)
 
 
+@pytest.mark.long
 def test_a_training_that_diverges_ends_at_once_with_what_to_change(place):
     wild = plan(place, "wild")
     with pytest.raises(TrainingDiverged, match=r"in epoch 1\. Lower train\.learning_rate and start afresh"):

@@ -12,7 +12,7 @@ from tests.e2e.wrong_reason_pictures import composites, story
 
 SEED = 0
 # The first one draws the pictures and trains both taggers.
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
 DRAWN = ("white T-shirts on white", "products on own color")
 CUTOUTS = "cut-outs on own color"
 
