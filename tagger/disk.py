@@ -13,7 +13,7 @@ from tagger.errors import BadInput, StorageUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
-_NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+_NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _WRITING = ".writing-"
 
 
@@ -37,14 +37,18 @@ def written_beside(path: Path, data: bytes) -> Iterator[str]:
             os.unlink(temporary)
 
 
-def kind_of(path: Path) -> Literal["file", "folder", "none"]:
-    """What stands there. StorageUnavailable where the disk does not answer, BadInput where one may not look."""
+def kind_of(path: Path) -> Literal["file", "folder", "neither"]:
+    """What stands there; a pipe or a device is neither.
+
+    StorageUnavailable where the disk does not answer, BadInput where one may not look.
+    """
     try:
-        return "folder" if stat.S_ISDIR(path.stat().st_mode) else "file"
+        mode = path.stat().st_mode
     except OSError as error:
         if error.errno in _NOTHING:
-            return "none"
+            return "neither"
         raise _told(error, f"look at {path}") from error
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "neither"
 
 
 def may_hold(folder: str, prefix: str, after: str) -> bool:

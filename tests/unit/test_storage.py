@@ -176,9 +176,13 @@ def test_a_disk_that_does_not_answer_is_an_outage_and_no_absence(root, monkeypat
             look()
 
 
-def test_a_name_that_is_too_long_for_the_disk_is_no_file(root):
-    with pytest.raises(FileNotFoundError):
-        root.stat("x" * 300)
+def test_what_cannot_be_a_photo_is_no_file(root):
+    root.write_bytes("a", b"")
+    os.mkfifo(Path(root.uri, "pipe"))
+    Path(root.uri, "loop").symlink_to("loop")
+    for key in ("pipe", "loop", "x" * 300, "a/b"):
+        with pytest.raises(FileNotFoundError):
+            root.stat(key)
 
 
 def test_an_object_that_is_not_there(root):
