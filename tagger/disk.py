@@ -15,6 +15,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
 _NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _WRITING = ".writing-"
+Kind = Literal["file", "folder", "neither"]
 
 
 @contextlib.contextmanager
@@ -37,7 +38,7 @@ def written_beside(path: Path, data: bytes) -> Iterator[str]:
             os.unlink(temporary)
 
 
-def kind_of(path: Path) -> Literal["file", "folder", "neither"]:
+def kind_of(path: Path) -> Kind:
     """What stands there; a pipe or a device is neither.
 
     StorageUnavailable where the disk does not answer, BadInput where one may not look.
@@ -57,21 +58,37 @@ def may_hold(folder: str, prefix: str, after: str) -> bool:
     return may_start and (after.startswith(folder) or os.fsencode(folder) > os.fsencode(after))
 
 
-def walk(folder: str, prefix: str, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """Files below a folder as (path, key), ordered by the key's bytes as S3 orders them ("a.b" before "a/b")."""
+def walk(
+    folder: str, prefix: str, is_wanted: Callable[[str], bool], above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    """Files below a folder as (path, key), ordered by the key's bytes as S3 orders them ("a.b" before "a/b").
+
+    Links are followed, but not into a folder in which they stand; `above` are the devices and inodes of those.
+    """
     try:
+        status = os.stat(folder)
         entries = list(os.scandir(folder))
     except FileNotFoundError:
         return
     except OSError as error:
         raise _told(error, f"list {folder}") from error
-    named = [(os.fsencode(e.name) + (b"/" if e.is_dir() else b""), e.name, e.is_dir()) for e in entries]
-    for _, name, is_folder in sorted(named):
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    kinds = [(entry.name, _kind_of_entry(entry)) for entry in entries]
+    for name, kind in sorted(kinds, key=lambda named: os.fsencode(named[0] + "/" * (named[1] == "folder"))):
         path = os.path.join(folder, name)
-        if is_folder and is_wanted(f"{prefix}{name}/"):
-            yield from walk(path, f"{prefix}{name}/", is_wanted)
-        elif not is_folder and not name.startswith(_WRITING):
+        if kind == "folder" and is_wanted(f"{prefix}{name}/"):
+            yield from walk(path, f"{prefix}{name}/", is_wanted, above | {here})
+        elif kind == "file" and not name.startswith(_WRITING):
             yield path, prefix + name
+
+
+def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
+    """As `kind_of`, without asking the disk again where the folder's list told."""
+    if entry.is_symlink():
+        return kind_of(Path(entry.path))
+    return "folder" if entry.is_dir() else "file" if entry.is_file() else "neither"
 
 
 def _told(error: OSError, action: str) -> Exception:

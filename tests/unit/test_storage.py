@@ -183,6 +183,15 @@ def test_what_cannot_be_a_photo_is_no_file(root):
     for key in ("pipe", "loop", "x" * 300, "a/b"):
         with pytest.raises(FileNotFoundError):
             root.stat(key)
+    assert listed(root) == ["a"]
+
+
+def test_links_are_followed_but_not_round_in_circles(root):
+    root.write_bytes("new/a", b"")
+    root.write_bytes("old/b", b"")
+    for link, target in {"link": "new", "new/up": "..", "new/other": "../old", "old/back": "../new"}.items():
+        Path(root.uri, link).symlink_to(target)
+    assert listed(root) == ["link/a", "link/other/b", "new/a", "new/other/b", "old/b", "old/back/a"]
 
 
 def test_an_object_that_is_not_there(root):
