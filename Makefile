@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  || { rm -rf .venv; echo "No venv module: apt-get install python3-venv, then again."; exit 2; }
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps \
 	  -r <(sed -n '/^uv==/,/^    # via/p' requirements.lock)
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
 

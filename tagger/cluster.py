@@ -28,6 +28,12 @@ _WORKERS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }
 """Environment of all of Ray's workers, also of a cluster that was started before."""
+_EMBEDDED_WORKERS = _WORKERS | {
+    # No dashboard, so nothing answers here, at once. Without it those who ask look 20 s for an address, in vain.
+    "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:9",
+    # One machine: nobody announces that it will be taken away.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 _NOISY = (
     "ray.train",
     "ray.data",
@@ -92,7 +98,10 @@ def _start(config: RayConfig, address: str | None) -> None:
     quiet_worker()
     shared: dict[str, Any] = {
         "logging_level": logging.WARNING,
-        "runtime_env": {"worker_process_setup_hook": "tagger.cluster.quiet_worker", "env_vars": _WORKERS},
+        "runtime_env": {
+            "worker_process_setup_hook": "tagger.cluster.quiet_worker",
+            "env_vars": _WORKERS if address else _EMBEDDED_WORKERS,
+        },
     }
     with _own_handler(), _told(address):
         if address:
