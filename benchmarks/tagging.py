@@ -31,14 +31,16 @@ from tagger.tag.predict import Tagger
 _DIFFERENT = 16  # pictures that are drawn; a batch repeats them
 
 
-def seconds(call: Callable[[], object], rounds: int) -> list[float]:
-    """Of each round, after one warm-up."""
-    call()
-    taken = []
-    for _ in range(rounds):
-        started = time.perf_counter()
+def seconds(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Of each case in each round, forwards and backwards by turns, after one warm-up."""
+    for call in cases.values():
         call()
-        taken.append(time.perf_counter() - started)
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for number in range(rounds):
+        for name in list(cases)[:: 1 if number % 2 == 0 else -1]:
+            started = time.perf_counter()
+            cases[name]()
+            taken[name].append(time.perf_counter() - started)
     return taken
 
 
@@ -80,13 +82,12 @@ def main() -> None:
     }
     print(f"tagger {__version__}, {platform.machine()}, {os.cpu_count()} cores, {arguments.model} width {info.width}")
     print(f"{'case':<30} {'n':>4} {'median s':>9} {'spread s':>9} {'photos/s':>9} {'ratio':>6}")
-    first = None
-    for name, call in cases.items():
-        taken = seconds(call, arguments.rounds)
-        middle = statistics.median(taken)
-        first = first or middle
-        spread = max(taken) - min(taken)
-        figures = f"{middle:>9.3f} {spread:>9.3f} {len(pixels) / middle:>9.0f} {middle / first:>6.2f}"
+    taken = seconds(cases, arguments.rounds)
+    first, *_ = taken.values()
+    for name, own in taken.items():
+        middle, spread = statistics.median(own), max(own) - min(own)
+        ratio = statistics.median(mine / theirs for mine, theirs in zip(own, first, strict=True))
+        figures = f"{middle:>9.3f} {spread:>9.3f} {len(pixels) / middle:>9.0f} {ratio:>6.2f}"
         print(f"{name:<30} {len(pixels):>4} {figures}")
 
 

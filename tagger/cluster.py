@@ -20,6 +20,8 @@ _DEFAULTS = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
     # A worker that has not answered for as long is lost; Ray's own limit is 600 s.
     "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S": "120",
+    # A worker that reports a checkpoint waits until the controller looks at it next; Ray's own interval is 2 s.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_COLOR_PREFIX": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }

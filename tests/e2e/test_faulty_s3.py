@@ -197,12 +197,12 @@ def test_which_requests_are_struck_follows_from_the_seed_alone(server):
 
 def test_a_lost_server_answers_nobody_and_comes_back(proxy, s3, direct):
     put(direct)
-    proxy.follow([Rule("PUT /shop/lost", Outage(0.5), times=1)])
+    proxy.follow([Rule("PUT /shop/lost", Outage(3.0), times=1)])
     with pytest.raises(BREAKS):
         put(s3, "lost")
     with pytest.raises(BREAKS):
         read(s3)
-    time.sleep(0.6)
+    time.sleep(3.1)
     assert read(s3) == b"0123456789"
     assert "Contents" not in direct.list_objects_v2(Bucket="shop", Prefix="lost")
 

@@ -35,7 +35,6 @@ def cluster():
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_BACKEND_LOG_LEVEL", "error")
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        environment.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")  # else each of many checkpoints waits 2 s
         before = dict(os.environ)
         with connected(RayConfig(num_cpus=2, object_store_mb=300)):
             yield
