@@ -23,7 +23,7 @@ from datetime import date as Date
 from pathlib import Path
 from types import TracebackType
 
-from tagger.errors import DateLocked, StorageUnavailable
+from tagger.errors import DateLocked, TaggerError
 from tagger.storage import LocalRoot, Root, StoredObject
 
 _LOG = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ class DateLock:
         self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time())
         self._number = 0
         self._is_ours = False
+        self._is_taken = False
+        self._failure: TaggerError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{self._held}", daemon=True)
 
@@ -107,7 +109,7 @@ class DateLock:
         if self._thread.is_alive():
             self._thread.join()
         if self._is_ours:
-            with contextlib.suppress(StorageUnavailable):  # it expires by itself
+            with contextlib.suppress(TaggerError):  # it expires by itself
                 self._write(replace(self._lease, released=True))
             self._is_ours = False
 
@@ -116,13 +118,25 @@ class DateLock:
         """Whether the lease is ours and was renewed of late."""
         return self._is_ours and time.time() - self._lease.renewed_at <= LEASE_S
 
+    def stop_if_taken(self) -> None:
+        """DateLocked where a renewal found that another run took the date over. Asks nobody; an outage is no loss."""
+        if self._is_taken:
+            raise self._lost()
+
     def check(self) -> None:
         """DateLocked where the lease was lost meanwhile, by a look at it: another run may hold the date by now."""
-        if not self.is_held or max(self._numbers(), default=0) != self._number:
-            raise DateLocked(
-                f"The lease on {self._held} was lost: storage took no renewal for {LEASE_S:.0f} s, or another run "
-                "took it over. Nothing of this run was lost; start the command again to resume it."
-            )
+        self._is_taken = self._is_taken or not self._is_newest()
+        if self._is_taken or not self.is_held:
+            raise self._lost()
+
+    def _lost(self) -> DateLocked:
+        why = "another run took it over"
+        if not self._is_taken:
+            why = f"it was not renewed for {LEASE_S:.0f} s{f' ({self._failure})' if self._failure else ''}"
+        return DateLocked(
+            f"The lease on {self._held} was lost: {why}. Nothing of this run was lost; start the command again to "
+            "resume it."
+        )
 
     def _try_to_take(self) -> Lease | None:
         """None when the date is ours now, else the lease that stands in the way."""
@@ -145,12 +159,19 @@ class DateLock:
     def _keep(self) -> None:
         while not self._stop.wait(self._renew_s):
             try:
-                if max(self._numbers(), default=0) != self._number:
-                    self._is_ours = False
+                if not self._is_newest():
+                    _LOG.warning("the lease on %s was lost: another run took it over", self._held)
+                    self._is_ours, self._is_taken = False, True
                     return
                 self._write(replace(self._lease, renewed_at=time.time()))
-            except StorageUnavailable as error:
-                _LOG.warning("the lease on %s could not be renewed: %s", self._held, error)
+                self._failure = None
+            except TaggerError as error:  # whatever it is may pass, as credentials are renewed
+                if self._failure is None:
+                    _LOG.warning("the lease on %s could not be renewed, which is tried again: %s", self._held, error)
+                self._failure = error
+
+    def _is_newest(self) -> bool:
+        return max(self._numbers(), default=0) == self._number
 
     def _write(self, lease: Lease) -> None:
         self._leases.write_bytes(_key(self._number), _bytes(lease))

@@ -250,7 +250,7 @@ class Night:
         done = staged_units(self.root, state.run_id)
         if done:
             _LOG.info("%d units are staged already", len(done))
-        worked, layout = Worked(), lay_out(self.config.tag, cluster_capacity())
+        worked, layout = Worked(may_go_on=lock.stop_if_taken), lay_out(self.config.tag, cluster_capacity())
 
         def kept() -> RunState:
             now = state.worked(worked.seconds, busy_s(worked.seconds, layout), worked.max_logit_residual)

@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from tagger.errors import DateLocked
-from tagger.storage import Root, open_root
+from tagger.errors import BadInput, DateLocked, StorageUnavailable
+from tagger.storage import LocalRoot, Root, open_root
 from tagger.tag.lock import LEASE_S, DateLock, Lease
 
 DAY = dt.date(2026, 11, 22)
@@ -42,6 +42,15 @@ def until(happens):
     while not happens():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
+
+
+def refusing(error):
+    """A method of a root that raises the error."""
+
+    def refuse(*_):
+        raise error
+
+    return refuse
 
 
 def dead_pid():
@@ -118,6 +127,61 @@ def test_a_holder_that_was_taken_over_stops_and_leaves_the_successor_alone(root)
         with pytest.raises(DateLocked, match="took it over"):
             lock.check()
     assert lease_of(root)[2] == successor
+
+
+@pytest.mark.parametrize("error", [BadInput("ExpiredToken"), StorageUnavailable("no answer")])
+def test_a_holder_renews_again_after_whatever_error_and_tells_an_outage_once(root, monkeypatch, caplog, error):
+    tried = []
+
+    def refuse(self, key, data):
+        tried.append(key)
+        raise error
+
+    def outage():
+        tried.clear()
+        with monkeypatch.context() as denied:
+            denied.setattr(LocalRoot, "write_bytes", refuse)
+            until(lambda: len(tried) > 2)
+
+    def renewed():
+        before = lease_of(root)[2].renewed_at
+        until(lambda: lease_of(root)[2].renewed_at > before)
+        return caplog.text.count(f"could not be renewed, which is tried again: {error}")
+
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        outage()
+        assert renewed() == 1 and lock.is_held
+        outage()
+        assert renewed() == 2 and lock.is_held
+        lock.stop_if_taken()
+    assert lease_of(root)[2].released
+
+
+def test_why_a_lease_was_lost_is_told(root, monkeypatch):
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        with monkeypatch.context() as denied:
+            denied.setattr("tagger.tag.lock.LEASE_S", 0.1)
+            denied.setattr(LocalRoot, "write_bytes", refusing(BadInput("Not allowed.")))
+            until(lambda: not lock.is_held)
+            with pytest.raises(DateLocked, match=r"was not renewed for 0 s \(Not allowed.\)"):
+                lock.check()
+            lock.stop_if_taken()  # storage may answer again before anybody wants the date
+
+
+def test_a_run_at_work_hears_of_a_lost_lease_without_a_look(root):
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        lock.stop_if_taken()
+        put(root, Lease("other", "boot", 1, time.time()))
+        until(lambda: not lock.is_held)
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.stop_if_taken()
+
+
+@pytest.mark.parametrize("error", [BadInput("ExpiredToken"), StorageUnavailable("no answer")])
+def test_a_date_that_cannot_be_given_back_expires_and_hides_no_other_error(root, monkeypatch, error):
+    with pytest.raises(KeyError), DateLock(root, DAY, 0, renew_s=60):
+        monkeypatch.setattr(LocalRoot, "write_bytes", refusing(error))
+        raise KeyError
 
 
 def test_of_many_that_see_an_expired_lease_one_takes_it(root):
