@@ -3,7 +3,8 @@
 Lease number n of a date is the object `work/locks/<date>/<n>.json`, made by a conditional write. The highest number
 holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can, and
 which is looked at once more for the sake of servers that take conditional writes less strictly.
-So a holder that slept too long never overwrites its successor: it sees a higher number and stops. Leases are not
+So a holder that slept too long never overwrites its successor: it sees a higher number, or at its own number a lease
+that another wrote, and stops. Leases are not
 deleted (a listing of a folder that changes may show neither the old nor the new name, and numbers would start again);
 they take 200 bytes a run, and a vacuum leaves the newest of a date that rests.
 """
@@ -13,6 +14,7 @@ import itertools
 import json
 import logging
 import os
+import secrets
 import socket
 import threading
 import time
@@ -42,13 +44,15 @@ NIGHTS = "nights"
 
 @dataclass(frozen=True)
 class Lease:
-    """Who holds a date. `boot_id` names the boot and the process namespace, in which `pid` means something."""
+    """Who holds a date. `boot_id` names the boot and the process namespace, in which `pid` means something; `nonce` is
+    drawn by each holder, and empty in leases of older versions."""
 
     host: str
     boot_id: str
     pid: int
     renewed_at: float
     released: bool = False
+    nonce: str = ""
 
     def is_held(self, now: float) -> bool:
         """Whether its holder must be believed alive: renewed of late, and not known to be dead."""
@@ -77,7 +81,7 @@ class DateLock:
         self._held = str(date or "the nights of this root")
         self._wait_s = wait_s
         self._renew_s = renew_s
-        self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time())
+        self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time(), nonce=secrets.token_hex(8))
         self._number = 0
         self._is_ours = False
         self._is_taken = False
@@ -110,7 +114,8 @@ class DateLock:
             self._thread.join()
         if self._is_ours:
             with contextlib.suppress(TaggerError):  # it expires by itself
-                self._write(replace(self._lease, released=True))
+                if self._is_as_written():
+                    self._write(replace(self._lease, released=True))
             self._is_ours = False
 
     @property
@@ -154,7 +159,7 @@ class DateLock:
         if isinstance(self._leases, LocalRoot):
             return True
         time.sleep(CONFIRM_S)
-        return _load(self._leases, _key(self._number)) == self._lease
+        return self._is_as_written()
 
     def _keep(self) -> None:
         while not self._stop.wait(self._renew_s):
@@ -171,7 +176,12 @@ class DateLock:
                 self._failure = error
 
     def _is_newest(self) -> bool:
-        return max(self._numbers(), default=0) == self._number
+        return max(self._numbers(), default=0) == self._number and self._is_as_written()
+
+    def _is_as_written(self) -> bool:
+        """Whether our lease stands at our number: where several may win it, the last writer has it."""
+        lease = _load(self._leases, _key(self._number))
+        return lease is not None and lease.nonce == self._lease.nonce
 
     def _write(self, lease: Lease) -> None:
         self._leases.write_bytes(_key(self._number), _bytes(lease))

@@ -1,3 +1,4 @@
+import contextlib
 import datetime as dt
 import json
 import os
@@ -182,6 +183,39 @@ def test_a_date_that_cannot_be_given_back_expires_and_hides_no_other_error(root,
     with pytest.raises(KeyError), DateLock(root, DAY, 0, renew_s=60):
         monkeypatch.setattr(LocalRoot, "write_bytes", refusing(error))
         raise KeyError
+
+
+def overwrite(root):
+    """A lease at the holder's own number, as of a conditional write that also won, only later."""
+    leases, key, _ = lease_of(root)
+    winner = Lease("other", "boot", 1, time.time(), nonce="other")
+    leases.write_bytes(key, json.dumps(asdict(winner)).encode())
+    return winner
+
+
+def test_a_holder_whose_number_another_won_too_leaves_the_last_writer_alone(root):
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        winner = overwrite(root)
+        until(lambda: not lock.is_held)
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.stop_if_taken()
+    assert lease_of(root)[2] == winner
+
+
+def test_a_holder_that_asks_knows_that_another_won_its_number_and_does_not_give_it_back(root):
+    with DateLock(root, DAY, 0, renew_s=60) as lock:
+        winner = overwrite(root)
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.check()
+    assert lease_of(root)[2] == winner
+
+
+@pytest.mark.parametrize(("age_s", "is_held"), [(0, True), (LEASE_S + 1, False)])
+def test_a_lease_of_an_older_version_holds_as_it_did(root, age_s, is_held):
+    older = {"host": "other", "boot_id": "boot", "pid": 1, "renewed_at": time.time() - age_s, "released": False}
+    root.write_bytes("work/locks/2026-11-22/00000007.json", json.dumps(older).encode())
+    with pytest.raises(DateLocked) if is_held else contextlib.nullcontext():
+        DateLock(root, DAY, 0).__enter__().release()
 
 
 def test_of_many_that_see_an_expired_lease_one_takes_it(root):
