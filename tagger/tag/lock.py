@@ -14,6 +14,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
@@ -40,6 +41,9 @@ RESTS_S = 86_400.0
 """A date whose newest lease was renewed so long ago rests: no run is about to take over an older one."""
 NIGHTS = "nights"
 """Where the leases on all nights of a root lie, beside those on its dates."""
+
+_LEASE = re.compile(r"(\d{8,})\.json")
+"""A lease's name. Whatever else people and systems leave in such a folder is passed over."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class DateLock:
     def _try_to_take(self) -> Lease | None:
         """None when the date is ours now, else the lease that stands in the way."""
         while True:
-            highest = max(self._numbers(), default=0)
+            highest = _newest(self._leases)
             holder = _load(self._leases, _key(highest)) if highest else None
             if holder is not None and holder.is_held(time.time()):
                 return holder
@@ -176,7 +180,7 @@ class DateLock:
                 self._failure = error
 
     def _is_newest(self) -> bool:
-        return max(self._numbers(), default=0) == self._number and self._is_as_written()
+        return _newest(self._leases) == self._number and self._is_as_written()
 
     def _is_as_written(self) -> bool:
         """Whether our lease stands at our number: where several may win it, the last writer has it."""
@@ -187,14 +191,12 @@ class DateLock:
         self._leases.write_bytes(_key(self._number), _bytes(lease))
         self._lease = lease
 
-    def _numbers(self) -> list[int]:
-        return [int(found.key.removesuffix(".json")) for found in self._leases.list_objects()]
-
 
 def newest_lease(root: Root, date: Date) -> Lease | None:
     """The lease that decides who holds the date; none where no run ever did."""
-    stored = list(_leases(root, date.isoformat()).list_objects())
-    return _load(_leases(root, date.isoformat()), stored[-1].key) if stored else None
+    place = _leases(root, date.isoformat())
+    number = _newest(place)
+    return _load(place, _key(number)) if number else None
 
 
 def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObject]]]:
@@ -203,8 +205,8 @@ def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObje
 
     now: seconds since 1970. Keys are relative to the root.
     """
-    by_name = itertools.groupby(root.list_objects("work/locks/"), key=lambda stored: stored.key.split("/")[2])
-    for name, group in by_name:
+    stored = (each for each in root.list_objects("work/locks/") if _LEASE.fullmatch(each.key.rpartition("/")[2]))
+    for name, group in itertools.groupby(stored, key=lambda each: each.key.split("/")[2]):
         *older, newest = group
         lease = _load(root, newest.key) if older else None
         if lease is not None and now - lease.renewed_at > RESTS_S:
@@ -214,6 +216,12 @@ def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObje
 
 def _leases(root: Root, date: str) -> Root:
     return root.child("work", "locks", date)
+
+
+def _newest(place: Root) -> int:
+    """The highest number of a lease there, 0 where there is none."""
+    matches = (_LEASE.fullmatch(found.key) for found in place.list_objects())
+    return max((int(match[1]) for match in matches if match), default=0)
 
 
 def _load(place: Root, key: str) -> Lease | None:

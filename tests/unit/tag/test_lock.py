@@ -12,7 +12,7 @@ import pytest
 
 from tagger.errors import BadInput, DateLocked, StorageUnavailable
 from tagger.storage import LocalRoot, Root, open_root
-from tagger.tag.lock import LEASE_S, DateLock, Lease
+from tagger.tag.lock import LEASE_S, RESTS_S, DateLock, Lease, newest_lease, spent_leases
 
 DAY = dt.date(2026, 11, 22)
 
@@ -216,6 +216,18 @@ def test_a_lease_of_an_older_version_holds_as_it_did(root, age_s, is_held):
     root.write_bytes("work/locks/2026-11-22/00000007.json", json.dumps(older).encode())
     with pytest.raises(DateLocked) if is_held else contextlib.nullcontext():
         DateLock(root, DAY, 0).__enter__().release()
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".nfs0001", "notes.txt", "notes.json", "00000099.json~"])
+def test_a_file_that_is_no_lease_is_passed_over(root, name):
+    root.write_bytes(f"work/locks/2026-11-22/{name}", b"stray")
+    for number in (1, 2):
+        with DateLock(root, DAY, 0) as lock:
+            lock.check()
+            assert newest_lease(root, DAY).pid == os.getpid()
+            assert root.exists(f"work/locks/2026-11-22/{number:08d}.json")
+    [(date, spent)] = spent_leases(root, time.time() + 2 * RESTS_S)
+    assert (date, [found.key for found in spent]) == (DAY, ["work/locks/2026-11-22/00000001.json"])
 
 
 def test_of_many_that_see_an_expired_lease_one_takes_it(root):
