@@ -326,8 +326,8 @@ def verify(
 ) -> None:
     """Prove the ledger of a date, or of --all: listed new = tagged + rejected, no key twice, every file as committed.
 
-    Lines that begin with "info" break no promise: files that no table knows,
-    and rows of runs that are not committed, which no view shows.
+    Lines that begin with "info" break no promise: files that no table knows, photos that
+    two runs tagged, and rows of runs that are not committed, which no view shows.
 
     tagger verify root=s3://bucket/shop date=2026-11-22
     tagger verify root=s3://bucket/shop --all
@@ -344,6 +344,7 @@ def verify(
         if loaded.date and all(finding.verdict == "info" for finding in findings):
             raise BadInput(f"No run of {night} is committed.")
         wrong += [] if all(finding.is_ok for finding in findings) else [str(night)]
+    print("".join(f"{finding.as_text()}\n" for finding in proof.across(loaded.date)), end="")
     if wrong:
         raise GateRefused(f"The ledger of {', '.join(wrong)} does not add up; see above.")
 
