@@ -130,7 +130,7 @@ def vacuum(
     style: FormatOption = "table",
     verbose: Verbose = False,
 ) -> None:
-    """Remove work folders of committed and aborted runs, table files that only an aborted run wrote, and old leases.
+    """Remove work folders of committed and aborted runs, table files of theirs that no table names, and old leases.
 
     No file that any version of a table names is touched, and nothing of an unfinished run: it may run beside a night.
 

@@ -1,7 +1,8 @@
 """What no run and no reader needs any more: found, listed and removed.
 
     work folders    of committed and of aborted runs, and of none that a job could go on with
-    table files     of aborted runs, if no version of the table names them, as added or as removed
+    table files     of aborted and of committed runs, if no version of the table names them, as added or as removed;
+                    a committed run's are left by a try that was stopped and that another version went on with
     work folders    of dry runs that were killed
     leases          of dates that rest, all but the newest
 
@@ -109,11 +110,29 @@ def _of_runs(root: Root, grace: timedelta, date: Date | None) -> list[Removable]
         if not _is_over(run, logs):
             continue
         folder = list(root.list_objects(f"work/{run_id}/"))
-        files = list(_table_files(root, run, logs))
+        files = list(_table_files(root, run, logs)) if run.status == "aborted" else []
         if folder and all(stored.last_modified < latest for stored in [*folder, *files]):
             found += [_removable("table files", run.date, run_id, run.status, files)] if files else []
             found += [_removable("work", run.date, run_id, run.status, folder)]
-    return found
+    committed = [run for run in runs.values() if run.status == "committed"]
+    return [*found, *_left_over(root, latest, date, committed, logs)]
+
+
+def _left_over(
+    root: Root, latest: datetime, date: Date | None, committed: list[RunFacts], logs: list[TableLog]
+) -> Iterator[Removable]:
+    """Table files of committed runs that no version names. All transactions of such a run are in, so none will name
+    them: what a run on its way to the commit needs is never among them."""
+    files: dict[str, list[StoredObject]] = {run.run_id: [] for run in committed}
+    for log in logs:
+        held = {file.path for file in log.files}
+        for run_id, path, stored in _parts(root, log, f"{PARTITION}={date or ''}"):
+            is_old = run_id in files and stored.last_modified < latest
+            if is_old and path not in held and path not in log.ever_named:
+                files[run_id].append(stored)
+    for run in committed:
+        if files[run.run_id]:
+            yield _removable("table files", run.date, run.run_id, "left over", files[run.run_id])
 
 
 def _is_over(run: RunFacts, logs: list[TableLog]) -> bool:
@@ -125,16 +144,20 @@ def _is_over(run: RunFacts, logs: list[TableLog]) -> bool:
 
 
 def _table_files(root: Root, run: RunFacts, logs: list[TableLog]) -> Iterator[StoredObject]:
-    """Table files of an aborted run that no version names."""
-    if run.status != "aborted":
-        return
+    """Table files of a run that no version names."""
     for log in logs:
-        folder = f"tables/{log.name}/"
-        for stored in root.list_objects(f"{folder}{PARTITION}={run.date.isoformat()}/part-{run.run_id}-"):
-            path = stored.key.removeprefix(folder)
-            part = _PART.fullmatch(path)
-            if part is not None and part["run_id"] == run.run_id and path not in log.ever_named:
+        for run_id, path, stored in _parts(root, log, f"{PARTITION}={run.date}/part-{run.run_id}-"):
+            if run_id == run.run_id and path not in log.ever_named:
                 yield stored
+
+
+def _parts(root: Root, log: TableLog, prefix: str) -> Iterator[tuple[str, str, StoredObject]]:
+    """Run id, path in the table's folder, and facts of each table file that a run wrote."""
+    folder = f"tables/{log.name}/"
+    for stored in root.list_objects(f"{folder}{prefix}"):
+        part = _PART.fullmatch(path := stored.key.removeprefix(folder))
+        if part is not None:
+            yield part["run_id"], path, stored
 
 
 def _removable(

@@ -20,7 +20,7 @@ from tagger.tag.upkeep import abort_run, compact_date
 from tagger.tag.vacuum import removable, vacuum
 from tagger.tag.verify import verify
 from tests.runs_made import begin, commit, commit_in_part, finalise, run_id_of, stage
-from tests.tables_rows import DAY
+from tests.tables_rows import DAY, tag, unit
 
 NEXT = DAY + dt.timedelta(days=1)
 AT_ONCE = dt.timedelta(0)
@@ -99,6 +99,35 @@ def test_a_dry_run_tells_files_and_bytes_and_removes_nothing(root):
     assert {stored.key: stored.size_bytes for stored in root.list_objects()} == before
 
 
+def half_of(run_id, date=DAY):
+    """Other rows of the run than the ones that are committed: another version may stage them so."""
+    return unit([tag(f"{run_id}/a", run_id, date=date)])
+
+
+def test_what_another_try_of_a_committed_run_wrote_goes(root):
+    run_id = begin(root)
+    Tables(root).finalise(run_id, DAY, [half_of(run_id)])
+    [left] = keys(root, "tables/")
+    commit(root, run_id)
+    before = keys(root, "tables/")
+    assert [found.kind for found in vacuum(root)] == [] and keys(root, "tables/") == before  # it is young
+    assert ("table files", "left over", (left,)) in [(f.kind, f.why, f.keys) for f in vacuum(root, AT_ONCE)]
+    assert keys(root, "tables/") == before - {left} and keys(root, "work/") == set()
+    assert [finding.verdict for finding in verify(root, DAY)].count("info") == 0
+
+
+def test_what_a_run_wrote_on_its_way_to_the_commit_stays_whatever_else_is_left_over(root):
+    run_id = begin(root)
+    for rows in ([half_of(run_id)], []):
+        Tables(root).finalise(run_id, DAY, rows)
+    finalise(root, run_id)
+    commit_in_part(root, begin(root, 2), ("rejects",))
+    commit(root, run_id_of(3))
+    before = keys(root, "tables/")
+    vacuum(root, AT_ONCE)
+    assert keys(root, "tables/") == before
+
+
 def test_files_of_a_run_whose_id_begins_alike_stay(root):
     aborted(root, 1)
     other = f"{run_id_of(1)}-0"
@@ -160,6 +189,11 @@ class AnyHistory(RuleBasedStateMachine):
         if run_id := self.run(number, date):
             stage(self.root, run_id, date=date)
             finalise(self.root, run_id, date)
+
+    @rule(number=numbers, date=dates)
+    def stop_before_another_version_goes_on(self, number, date):
+        if run_id := self.run(number, date):
+            Tables(self.root).finalise(run_id, date, [half_of(run_id, date)])
 
     @rule(number=numbers, date=dates)
     def commit(self, number, date):
