@@ -13,6 +13,7 @@ from tagger.errors import BadInput, StorageUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
 _NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _WRITING = ".writing-"
 Kind = Literal["file", "folder", "neither"]
@@ -20,10 +21,13 @@ Kind = Literal["file", "folder", "neither"]
 
 @contextlib.contextmanager
 def written_beside(path: Path, data: bytes) -> Iterator[str]:
-    """A complete file in the same folder, for the length of the block."""
+    """A complete file in the same folder, for the length of the block, which gives it its name.
+
+    After it the name is on the disk too, so that a power loss takes nothing that a later write relies on.
+    """
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         handle, temporary = tempfile.mkstemp(prefix=_WRITING, dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -31,11 +35,35 @@ def written_beside(path: Path, data: bytes) -> Iterator[str]:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         yield temporary
+        _settle(path.parent)
     except OSError as error:
         raise _told(error, f"write {len(data)} bytes to {path}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _make(folder: Path) -> None:
+    """The folder and those above it, their names on the disk."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _settle(folder.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Wait until the names in the folder are on the disk, where the system and its filesystem know how."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders; elsewhere one may be writable and not readable
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
 
 
 def read(path: Path) -> bytes:

@@ -1,9 +1,11 @@
 """Roots on a local disk: order of the listing, whole writes, one winner, reasons why a photo did not come."""
 
+import contextlib
 import errno
 import io
 import os
 import pickle
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -458,7 +460,48 @@ def test_a_full_disk_is_told_and_leaves_nothing(root, monkeypatch, write):
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageUnavailable, match="write 3 bytes to .*/a/b: No space left on device. Make space"):
         getattr(root, write)("a/b", b"abc")
-    assert list(Path(root.uri, "a").iterdir()) == []
+    assert not [path for path in Path(root.uri).rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The folders that were synced, with the names that they held at that moment."""
+    seen, fsync = [], os.fsync
+
+    def watched(handle):
+        place = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        seen.extend([(place, {path.name for path in place.iterdir()})] if place.is_dir() else [])
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", watched)
+    return seen
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells which file a handle is of")
+@pytest.mark.parametrize("write", ["write_bytes", "create_once"])
+def test_names_are_on_the_disk_before_a_write_returns(root, synced, write):
+    getattr(root, write)("a/b", b"1")
+    made = [(place, name) for place, names in synced for name in names if not name.startswith(".")]
+    shop = Path(root.uri)
+    assert {(shop.parent, "shop"), (shop, "a"), (shop / "a", "b")} <= set(made)
+    synced.clear()
+    getattr(root, write)("a/c", b"1")
+    assert [place for place, _ in synced] == [shop / "a"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_filesystem_that_syncs_no_folders_is_taken_and_one_that_fails_is_told(root, monkeypatch, number):
+    fsync = os.fsync
+
+    def refuse(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(StorageUnavailable) if number == errno.EIO else contextlib.nullcontext():
+        root.write_bytes("a", b"1")
+        assert root.read_bytes("a") == b"1"
 
 
 def test_what_pickle_brings_to_a_worker_has_the_same_retries(monkeypatch):
