@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date as Date
 
+from tagger.lease import NIGHTS, Lock
 from tagger.stop import resumable
 from tagger.storage import Root
-from tagger.tag.lock import DateLock
 
 GO_ON = "Nothing staged is lost: start the same command again, and the run goes on from there."
 """What a run that is stopped advises."""
@@ -20,8 +20,8 @@ GO_ON = "Nothing staged is lost: start the same command again, and the run goes 
 class Claim:
     """Both leases."""
 
-    nights: DateLock
-    date: DateLock
+    nights: Lock
+    date: Lock
 
     @property
     def is_held(self) -> bool:
@@ -50,6 +50,6 @@ def claimed(root: Root, date: Date, wait_s: float) -> Iterator[Claim]:
 
     DateLocked where that takes longer than `wait_s` for either.
     """
-    claim = Claim(DateLock(root, None, wait_s), DateLock(root, date, wait_s))
+    claim = Claim(Lock(root, NIGHTS, wait_s), Lock(root, str(date), wait_s))
     with resumable(GO_ON, claim.release), claim.nights, claim.date:
         yield claim

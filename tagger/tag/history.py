@@ -10,11 +10,11 @@ from typing import Any, Literal
 import pyarrow.compute as pc
 
 from tagger.errors import BadInput
+from tagger.lease import newest_lease
 from tagger.storage import Root, outages_told
 from tagger.tables.schema import COMMITTED
 from tagger.tables.store import Tables
 from tagger.tables.units import staged_units
-from tagger.tag.lock import newest_lease
 from tagger.tag.manifest import load_manifest
 from tagger.tag.runs import RunState, load_state, work_run_ids
 
@@ -164,7 +164,7 @@ def _told(state: RunState | None) -> Mapping[str, Any]:
 
 
 def _lease(root: Root, date: Date) -> str:
-    lease, now = newest_lease(root, date), time.time()
+    lease, now = newest_lease(root, str(date)), time.time()
     if lease is None or not lease.is_held(now):
         return f"nobody holds {date}"
     return f"process {lease.pid} on {lease.host} holds {date}, seen {now - lease.renewed_at:.0f} s ago"

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import date as Date
 
 from tagger.errors import BadInput, DateLocked
+from tagger.lease import Lock
 from tagger.storage import Root
 from tagger.tables.compaction import Compacted, compact
 from tagger.tables.store import Tables
 from tagger.tag.history import RunFacts, find_run
-from tagger.tag.lock import DateLock
 from tagger.tag.runs import load_state, save_state
 
 _LOG = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def abort_run(root: Root, run_id: str, wait_s: float) -> RunFacts:
     BadInput where it is committed, in whole or in part: then it must be finished. DateLocked where its date is held.
     """
     date = find_run(root, run_id).date
-    with DateLock(root, date, wait_s):
+    with Lock(root, str(date), wait_s):
         run, tables = find_run(root, run_id), Tables(root)
         if run.status == "committed":
             raise BadInput(f"Run {run_id} is committed and cannot be aborted: its rows are in the views.")
@@ -39,7 +39,7 @@ def abort_run(root: Root, run_id: str, wait_s: float) -> RunFacts:
 
 def compact_date(root: Root, date: Date, wait_s: float) -> list[Compacted]:
     """Compact one date. DateLocked where another run holds it."""
-    with DateLock(root, date, wait_s):
+    with Lock(root, str(date), wait_s):
         return compact(root, date)
 
 

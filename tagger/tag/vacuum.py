@@ -21,12 +21,12 @@ from datetime import date as Date
 from typing import Any, Literal
 
 from tagger.errors import DateLocked
+from tagger.lease import Lock, spent_leases
 from tagger.storage import Root, StoredObject
 from tagger.tables.log import TableLog
 from tagger.tables.schema import PARTITION
 from tagger.tables.store import COMMIT_ORDER
 from tagger.tag.history import RunFacts, list_runs
-from tagger.tag.lock import DateLock, spent_leases
 from tagger.tag.runs import DRY_RUN, remove_work, work_run_ids
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def vacuum(root: Root, grace: timedelta = GRACE) -> list[Removable]:
         _delete(root, found)
     for date in sorted({found.date for found in _of_runs(root, grace, None)}):
         try:
-            with DateLock(root, date, 0):
+            with Lock(root, str(date), 0):
                 for found in _of_runs(root, grace, date):
                     _delete(root, found)
                     removed.append(found)

@@ -20,12 +20,12 @@ from PIL import Image
 from tagger.catalog.listing import KeyRange, StorageListing
 from tagger.config import Config, TagConfig
 from tagger.errors import ClusterUnavailable, DateLocked, GateRefused, StorageUnavailable
+from tagger.lease import Lock
 from tagger.picture.fit import Fit
 from tagger.storage import open_root
 from tagger.tables.query import run_query
 from tagger.tables.store import Tables
 from tagger.tag import night
-from tagger.tag.lock import DateLock
 from tagger.tag.manifest import complete, save_ranges
 from tagger.tag.night import Serving
 from tagger.tag.plan import PlanJob
@@ -356,7 +356,7 @@ def test_a_killed_run_that_redoes_everything_does_so_once(disk):
     assert summary.resumed and summary.date == later["date"] and count(disk, "runs") == 2
 
 
-class Unlocked(DateLock):
+class Unlocked(Lock):
     """A lock that everybody gets, as if its lease were lost."""
 
     is_held = True
@@ -377,7 +377,7 @@ def test_what_another_run_committed_meanwhile_is_not_tagged_twice(disk, monkeypa
         night.run(config(disk).model_copy(update={"date": DAY + dt.timedelta(days=1)}), serving())
         return finalise(self, *arguments)
 
-    monkeypatch.setattr("tagger.tag.claim.DateLock", Unlocked)
+    monkeypatch.setattr("tagger.tag.claim.Lock", Unlocked)
     monkeypatch.setattr(Tables, "finalise", overtaken)
     with pytest.raises(DateLocked, match="Another run was committed since"):
         night.run(config(disk), serving())

@@ -39,6 +39,7 @@ ALLOWED = {
     "disk": Allowed({"errors"}, set()),
     "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow", "tenacity", "urllib3"}),
     "storage": Allowed({"disk", "errors", "s3"}, {"botocore", "fsspec", "pyarrow"}),
+    "lease": Allowed({"errors", "storage"}, set()),
     "cluster": Allowed(BASE, {"ray"}),
     # 2: the core rooms never import each other
     "picture": Allowed(BASE, {"numpy", "PIL", "imagehash", "simplejpeg"}),
@@ -69,13 +70,13 @@ ALLOWED = {
     "train.sequence": Allowed({*IO, "cluster", "evaluation"}, {*TABLES, "ray"}),
     "evaluation": Allowed({*IO, "tag.predict", "tag.observe"}, {*TABLES, "cv2", "keras", "scipy", "sklearn"}),
     "evaluation.noise": Allowed(IO, {"numpy", "cleanlab"}),
-    "tag": Allowed(IO, TABLES),
+    "tag": Allowed({*IO, "lease"}, TABLES),
     "tag.estimate": Allowed(IO, {*TABLES, "ray"}),
     "tag.planning": Allowed(IO, {*TABLES, "ray"}),
     "tag.preflight": Allowed({*BASE, "cluster"}, set()),
     "tag.pipeline": Allowed(IO, {*TABLES, "ray"}),
     "tag.metrics": Allowed(IO, {*TABLES, "ray"}),
-    "tag.claim": Allowed({*IO, "stop"}, set()),
+    "tag.claim": Allowed({*IO, "lease", "stop"}, set()),
     "tag.night": Allowed({*IO, "cluster", "stop"}, {*TABLES, "ray"}),
     "review": Allowed(IO, {*TABLES, "boto3", "label_studio_sdk"}),
     # 5

@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 
 from tagger.errors import DateLocked
+from tagger.lease import NIGHTS, Lease, Lock
 from tagger.storage import open_root
 from tagger.tag.claim import claimed
-from tagger.tag.lock import NIGHTS, DateLock, Lease
 from tests.tables_rows import DAY
 
 NEXT = DAY + dt.timedelta(days=1)
@@ -34,7 +34,7 @@ def test_a_night_of_another_date_is_waited_for(root):
 
 
 def test_a_date_that_is_held_for_its_upkeep_hinders_only_its_own_night(root):
-    with DateLock(root, DAY, 0):
+    with Lock(root, str(DAY), 0):
         with claimed(root, NEXT, 0) as claim:
             assert claim.is_held
         with pytest.raises(DateLocked, match=f"Another run holds {DAY}"), claimed(root, DAY, 0):
@@ -52,7 +52,7 @@ def test_who_lost_the_nights_knows_when_asked(root):
 
 @pytest.mark.parametrize("name", [NIGHTS, DAY])
 def test_who_lost_either_hears_of_it_at_work(root, monkeypatch, name):
-    monkeypatch.setattr("tagger.tag.claim.DateLock", partial(DateLock, renew_s=0.02))
+    monkeypatch.setattr("tagger.tag.claim.Lock", partial(Lock, renew_s=0.02))
     with claimed(root, DAY, 0) as claim:
         claim.stop_if_taken()
         root.write_bytes(f"work/locks/{name}/00000099.json", json.dumps(asdict(Lease("o", "b", 1, 0.0))).encode())

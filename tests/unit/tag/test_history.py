@@ -4,9 +4,9 @@ import os
 import pytest
 
 from tagger.errors import BadInput
+from tagger.lease import Lock
 from tagger.storage import open_root
 from tagger.tag.history import find_run, list_runs, show_run
-from tagger.tag.lock import DateLock
 from tagger.tag.upkeep import abort_run
 from tests.runs_made import begin, commit, commit_in_part, plan, run_id_of, stage
 from tests.tables_rows import DAY, NOON
@@ -77,7 +77,7 @@ def test_what_is_known_of_a_committed_run_is_its_record_and_what_is_left_of_its_
 def test_who_holds_the_date_is_told(root):
     begin(root)
     assert show_run(root, run_id_of(1))["lease"] == "nobody holds 2026-11-22"
-    with DateLock(root, DAY, 0):
+    with Lock(root, str(DAY), 0):
         assert show_run(root, run_id_of(1))["lease"].startswith(f"process {os.getpid()} on ")
 
 

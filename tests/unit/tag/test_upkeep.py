@@ -4,10 +4,10 @@ import logging
 import pytest
 
 from tagger.errors import BadInput, DateLocked
+from tagger.lease import Lock
 from tagger.storage import open_root
 from tagger.tables.store import Tables
 from tagger.tag.history import find_run
-from tagger.tag.lock import DateLock
 from tagger.tag.runs import unfinished_states
 from tagger.tag.upkeep import abort_run, compact_date, compact_dates
 from tests.runs_made import begin, commit, commit_in_part, run_id_of, stage
@@ -51,7 +51,7 @@ def test_a_committed_run_cannot_be_aborted(root):
 
 def test_a_run_at_work_is_neither_aborted_nor_compacted(root):
     begin(root)
-    with DateLock(root, DAY, 0):
+    with Lock(root, str(DAY), 0):
         with pytest.raises(DateLocked):
             abort_run(root, run_id_of(1), 0)
         with pytest.raises(DateLocked):
@@ -63,6 +63,6 @@ def test_of_many_dates_the_held_one_is_left_and_told(root, caplog):
     for date in (DAY, NEXT):
         commit(root, run_id_of(1, date), date)
         commit(root, run_id_of(2, date), date)
-    with DateLock(root, DAY, 0), caplog.at_level(logging.WARNING, "tagger"):
+    with Lock(root, str(DAY), 0), caplog.at_level(logging.WARNING, "tagger"):
         assert {each.date for each in compact_dates(root, [DAY, NEXT])} == {NEXT}
     assert "2026-11-22 is left as it is" in caplog.text

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tagger.errors import BadInput
+from tagger.lease import Lease, Lock
 from tagger.storage import open_root
 from tagger.tables.query import run_query
 from tagger.tables.store import Tables
 from tagger.tag.history import find_run, list_runs
-from tagger.tag.lock import DateLock, Lease
 from tagger.tag.upkeep import abort_run, compact_date
 from tagger.tag.vacuum import removable, vacuum
 from tagger.tag.verify import verify
@@ -140,7 +140,7 @@ def test_files_of_a_run_whose_id_begins_alike_stay(root):
 def test_a_date_that_a_run_holds_is_left_and_told(root, caplog):
     aborted(root)
     before = keys(root)
-    with DateLock(root, DAY, 0), caplog.at_level(logging.WARNING, "tagger"):
+    with Lock(root, str(DAY), 0), caplog.at_level(logging.WARNING, "tagger"):
         assert vacuum(root, AT_ONCE) == []
     assert keys(root) == before and "2026-11-22 is left as it is" in caplog.text
 
@@ -157,7 +157,7 @@ def test_old_leases_of_a_date_that_rests_go_but_numbers_go_on(root, age_s, left)
         put_lease(root, number, now - age_s + number)
     vacuum(root)
     assert [int(stored.key[-13:-5]) for stored in root.list_objects("work/locks/")] == left
-    with DateLock(root, DAY, 0):
+    with Lock(root, str(DAY), 0):
         assert max(int(stored.key[-13:-5]) for stored in root.list_objects("work/locks/")) == 4
 
 

@@ -1,12 +1,12 @@
-"""One run a date, and one night at a time on a root: leases that their holder renews.
+"""One holder at a time of a date, of all nights of a root, or of whatever else has a name: leases that are renewed.
 
-Lease number n of a date is the object `work/locks/<date>/<n>.json`, made by a conditional write. The highest number
-holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can, and
+Lease number n on a name is the object `work/locks/<name>/<n>.json`, made by a conditional write. The highest number
+holds the name; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can, and
 which is looked at once more for the sake of servers that take conditional writes less strictly.
 So a holder that slept too long never overwrites its successor: it sees a higher number, or at its own number a lease
 that another wrote, and stops. Leases are not
 deleted (a listing of a folder that changes may show neither the old nor the new name, and numbers would start again);
-they take 200 bytes a run, and a vacuum leaves the newest of a date that rests.
+they take 200 bytes a run, and a vacuum leaves the newest of a name that rests.
 """
 
 import contextlib
@@ -36,11 +36,15 @@ LEASE_S = 20.0
 RENEW_S = 5.0
 CONFIRM_S = 1.0
 """Some servers let several of many simultaneous conditional writes win. So whoever made a number looks again after this
-long: the date is whose lease stands there, the last that was written."""
+long: the name is whose lease stands there, the last that was written."""
 RESTS_S = 86_400.0
-"""A date whose newest lease was renewed so long ago rests: no run is about to take over an older one."""
+"""A name whose newest lease was renewed so long ago rests: no run is about to take over an older one."""
 NIGHTS = "nights"
-"""Where the leases on all nights of a root lie, beside those on its dates."""
+"""The name of all nights of a root, beside those of its dates."""
+WAIT = "Wait for it, or raise tag.lock_wait_s."
+"""What who is refused may do, as a rule."""
+_TOLD = {NIGHTS: "the nights of this root"}
+"""What people read for a name that does not speak for itself."""
 
 _LEASE = re.compile(r"(\d{8,})\.json")
 """A lease's name. Whatever else people and systems leave in such a folder is passed over."""
@@ -48,7 +52,7 @@ _LEASE = re.compile(r"(\d{8,})\.json")
 
 @dataclass(frozen=True)
 class Lease:
-    """Who holds a date. `boot_id` names the boot and the process namespace, in which `pid` means something; `nonce` is
+    """Who holds a name. `boot_id` names the boot and the process namespace, in which `pid` means something; `nonce` is
     drawn by each holder, and empty in leases of older versions."""
 
     host: str
@@ -74,15 +78,16 @@ class Lease:
         return False
 
 
-class DateLock:
-    """Context manager: holds a date of a root, or, without a date, the right to run nights there at all.
+class Lock:
+    """Context manager: holds a name under a root, of a date (as ISO 8601) or another.
 
-    DateLocked where another run keeps it for `wait_s` seconds.
+    DateLocked where another run keeps it for `wait_s` seconds; `advice` ends its sentence.
     """
 
-    def __init__(self, root: Root, date: Date | None, wait_s: float, renew_s: float = RENEW_S) -> None:
-        self._leases = _leases(root, date.isoformat() if date else NIGHTS)
-        self._held = str(date or "the nights of this root")
+    def __init__(self, root: Root, name: str, wait_s: float, renew_s: float = RENEW_S, advice: str = WAIT) -> None:
+        self._leases = _leases(root, name)
+        self._held = _TOLD.get(name, name)
+        self._advice = advice
         self._wait_s = wait_s
         self._renew_s = renew_s
         self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time(), nonce=secrets.token_hex(8))
@@ -93,13 +98,13 @@ class DateLock:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{self._held}", daemon=True)
 
-    def __enter__(self) -> "DateLock":
+    def __enter__(self) -> "Lock":
         deadline = time.monotonic() + self._wait_s
         while (holder := self._try_to_take()) is not None:
             if time.monotonic() >= deadline:
                 raise DateLocked(
                     f"Another run holds {self._held}: process {holder.pid} on {holder.host}, seen "
-                    f"{time.time() - holder.renewed_at:.0f} s ago. Wait for it, or raise tag.lock_wait_s."
+                    f"{time.time() - holder.renewed_at:.0f} s ago. {self._advice}"
                 )
             time.sleep(min(1.0, max(0.05, deadline - time.monotonic())))
         self._is_ours = True
@@ -112,7 +117,7 @@ class DateLock:
         self.release()
 
     def release(self) -> None:
-        """Give the date back, if it is held; from any thread, and once or more."""
+        """Give the name back, if it is held; from any thread, and once or more."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -128,12 +133,12 @@ class DateLock:
         return self._is_ours and time.time() - self._lease.renewed_at <= LEASE_S
 
     def stop_if_taken(self) -> None:
-        """DateLocked where a renewal found that another run took the date over. Asks nobody; an outage is no loss."""
+        """DateLocked where a renewal found that another run took the name over. Asks nobody; an outage is no loss."""
         if self._is_taken:
             raise self._lost()
 
     def check(self) -> None:
-        """DateLocked where the lease was lost meanwhile, by a look at it: another run may hold the date by now."""
+        """DateLocked where the lease was lost meanwhile, by a look at it: another run may hold the name by now."""
         self._is_taken = self._is_taken or not self._is_newest()
         if self._is_taken or not self.is_held:
             raise self._lost()
@@ -148,7 +153,7 @@ class DateLock:
         )
 
     def _try_to_take(self) -> Lease | None:
-        """None when the date is ours now, else the lease that stands in the way."""
+        """None when the name is ours now, else the lease that stands in the way."""
         while True:
             highest = _newest(self._leases)
             holder = _load(self._leases, _key(highest)) if highest else None
@@ -192,16 +197,16 @@ class DateLock:
         self._lease = lease
 
 
-def newest_lease(root: Root, date: Date) -> Lease | None:
-    """The lease that decides who holds the date; none where no run ever did."""
-    place = _leases(root, date.isoformat())
+def newest_lease(root: Root, name: str) -> Lease | None:
+    """The lease that decides who holds the name; none where no run ever did."""
+    place = _leases(root, name)
     number = _newest(place)
     return _load(place, _key(number)) if number else None
 
 
 def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObject]]]:
-    """Leases that decide nothing any more: of each date that rests, all but the newest, which numbers go on from; of
-    those on all nights, with the day of the last one.
+    """Leases that decide nothing any more: of each name that rests, all but the newest, which numbers go on from. With
+    the date that is the name, else the day of the last one.
 
     now: seconds since 1970. Keys are relative to the root.
     """
@@ -210,12 +215,18 @@ def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObje
         *older, newest = group
         lease = _load(root, newest.key) if older else None
         if lease is not None and now - lease.renewed_at > RESTS_S:
-            last = datetime.fromtimestamp(lease.renewed_at, UTC).date()
-            yield (last if name == NIGHTS else Date.fromisoformat(name)), older
+            yield _date_of(name) or datetime.fromtimestamp(lease.renewed_at, UTC).date(), older
 
 
-def _leases(root: Root, date: str) -> Root:
-    return root.child("work", "locks", date)
+def _date_of(name: str) -> Date | None:
+    try:
+        return Date.fromisoformat(name)
+    except ValueError:
+        return None
+
+
+def _leases(root: Root, name: str) -> Root:
+    return root.child("work", "locks", name)
 
 
 def _newest(place: Root) -> int:

@@ -11,8 +11,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from tagger.errors import BadInput, DateLocked, StorageUnavailable
+from tagger.lease import LEASE_S, RESTS_S, Lease, Lock, newest_lease, spent_leases
 from tagger.storage import LocalRoot, Root, open_root
-from tagger.tag.lock import LEASE_S, RESTS_S, DateLock, Lease, newest_lease, spent_leases
 
 DAY = dt.date(2026, 11, 22)
 
@@ -33,7 +33,7 @@ def put(root, lease):
 
 
 def own_lease(root):
-    with DateLock(root, DAY, 0):
+    with Lock(root, str(DAY), 0):
         return lease_of(root)[2]
 
 
@@ -61,37 +61,37 @@ def dead_pid():
 
 
 def test_a_held_date_is_refused_with_the_holder_named(root):
-    with DateLock(root, DAY, 0), pytest.raises(DateLocked, match=f"2026-11-22: process {os.getpid()}"):
-        DateLock(root, DAY, 0).__enter__()
+    with Lock(root, str(DAY), 0), pytest.raises(DateLocked, match=f"2026-11-22: process {os.getpid()}"):
+        Lock(root, str(DAY), 0).__enter__()
 
 
 def test_other_dates_are_free(root):
-    with DateLock(root, DAY, 0), DateLock(root, DAY + dt.timedelta(1), 0):
+    with Lock(root, str(DAY), 0), Lock(root, str(DAY + dt.timedelta(1)), 0):
         pass
 
 
 def test_a_released_date_is_free_at_once(root):
     for _ in range(3):
-        with DateLock(root, DAY, 0):
+        with Lock(root, str(DAY), 0):
             pass
     assert lease_of(root)[2].released
 
 
 def test_the_second_run_waits_for_the_first(root):
-    first, released = DateLock(root, DAY, 0).__enter__(), threading.Event()
+    first, released = Lock(root, str(DAY), 0).__enter__(), threading.Event()
 
     def release():
         released.set()
         first.release()
 
     threading.Timer(0.3, release).start()
-    with DateLock(root, DAY, 30):
+    with Lock(root, str(DAY), 30):
         assert released.is_set()
 
 
 def test_a_dead_process_of_this_host_is_taken_over_at_once(root):
     put(root, replace(own_lease(root), pid=dead_pid(), renewed_at=time.time()))
-    with DateLock(root, DAY, 0):
+    with Lock(root, str(DAY), 0):
         pass
 
 
@@ -100,20 +100,20 @@ def test_a_process_elsewhere_is_believed_alive_until_its_lease_expires(root, els
     lease = replace(own_lease(root), pid=dead_pid(), renewed_at=time.time(), **elsewhere)
     put(root, lease)
     with pytest.raises(DateLocked):
-        DateLock(root, DAY, 0).__enter__()
+        Lock(root, str(DAY), 0).__enter__()
     put(root, replace(lease, renewed_at=time.time() - LEASE_S - 1))
-    with DateLock(root, DAY, 0):
+    with Lock(root, str(DAY), 0):
         pass
 
 
 def test_the_holder_renews(root):
-    with DateLock(root, DAY, 0, renew_s=0.05):
+    with Lock(root, str(DAY), 0, renew_s=0.05):
         before = lease_of(root)[2].renewed_at
         until(lambda: lease_of(root)[2].renewed_at > before)
 
 
 def test_a_holder_that_asks_knows_at_once_that_it_was_taken_over(root):
-    with DateLock(root, DAY, 0, renew_s=60) as lock:
+    with Lock(root, str(DAY), 0, renew_s=60) as lock:
         lock.check()
         put(root, Lease("other", "boot", 1, time.time()))
         with pytest.raises(DateLocked, match="took it over"):
@@ -121,7 +121,7 @@ def test_a_holder_that_asks_knows_at_once_that_it_was_taken_over(root):
 
 
 def test_a_holder_that_was_taken_over_stops_and_leaves_the_successor_alone(root):
-    with DateLock(root, DAY, 0, renew_s=0.05) as lock:
+    with Lock(root, str(DAY), 0, renew_s=0.05) as lock:
         successor = Lease("other", "boot", 1, time.time())
         put(root, successor)
         until(lambda: not lock.is_held)
@@ -149,7 +149,7 @@ def test_a_holder_renews_again_after_whatever_error_and_tells_an_outage_once(roo
         until(lambda: lease_of(root)[2].renewed_at > before)
         return caplog.text.count(f"could not be renewed, which is tried again: {error}")
 
-    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+    with Lock(root, str(DAY), 0, renew_s=0.02) as lock:
         outage()
         assert renewed() == 1 and lock.is_held
         outage()
@@ -159,9 +159,9 @@ def test_a_holder_renews_again_after_whatever_error_and_tells_an_outage_once(roo
 
 
 def test_why_a_lease_was_lost_is_told(root, monkeypatch):
-    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+    with Lock(root, str(DAY), 0, renew_s=0.02) as lock:
         with monkeypatch.context() as denied:
-            denied.setattr("tagger.tag.lock.LEASE_S", 0.1)
+            denied.setattr("tagger.lease.LEASE_S", 0.1)
             denied.setattr(LocalRoot, "write_bytes", refusing(BadInput("Not allowed.")))
             until(lambda: not lock.is_held)
             with pytest.raises(DateLocked, match=r"was not renewed for 0 s \(Not allowed.\)"):
@@ -170,7 +170,7 @@ def test_why_a_lease_was_lost_is_told(root, monkeypatch):
 
 
 def test_a_run_at_work_hears_of_a_lost_lease_without_a_look(root):
-    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+    with Lock(root, str(DAY), 0, renew_s=0.02) as lock:
         lock.stop_if_taken()
         put(root, Lease("other", "boot", 1, time.time()))
         until(lambda: not lock.is_held)
@@ -180,7 +180,7 @@ def test_a_run_at_work_hears_of_a_lost_lease_without_a_look(root):
 
 @pytest.mark.parametrize("error", [BadInput("ExpiredToken"), StorageUnavailable("no answer")])
 def test_a_date_that_cannot_be_given_back_expires_and_hides_no_other_error(root, monkeypatch, error):
-    with pytest.raises(KeyError), DateLock(root, DAY, 0, renew_s=60):
+    with pytest.raises(KeyError), Lock(root, str(DAY), 0, renew_s=60):
         monkeypatch.setattr(LocalRoot, "write_bytes", refusing(error))
         raise KeyError
 
@@ -194,7 +194,7 @@ def overwrite(root):
 
 
 def test_a_holder_whose_number_another_won_too_leaves_the_last_writer_alone(root):
-    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+    with Lock(root, str(DAY), 0, renew_s=0.02) as lock:
         winner = overwrite(root)
         until(lambda: not lock.is_held)
         with pytest.raises(DateLocked, match="took it over"):
@@ -203,7 +203,7 @@ def test_a_holder_whose_number_another_won_too_leaves_the_last_writer_alone(root
 
 
 def test_a_holder_that_asks_knows_that_another_won_its_number_and_does_not_give_it_back(root):
-    with DateLock(root, DAY, 0, renew_s=60) as lock:
+    with Lock(root, str(DAY), 0, renew_s=60) as lock:
         winner = overwrite(root)
         with pytest.raises(DateLocked, match="took it over"):
             lock.check()
@@ -215,16 +215,16 @@ def test_a_lease_of_an_older_version_holds_as_it_did(root, age_s, is_held):
     older = {"host": "other", "boot_id": "boot", "pid": 1, "renewed_at": time.time() - age_s, "released": False}
     root.write_bytes("work/locks/2026-11-22/00000007.json", json.dumps(older).encode())
     with pytest.raises(DateLocked) if is_held else contextlib.nullcontext():
-        DateLock(root, DAY, 0).__enter__().release()
+        Lock(root, str(DAY), 0).__enter__().release()
 
 
 @pytest.mark.parametrize("name", [".DS_Store", ".nfs0001", "notes.txt", "notes.json", "00000099.json~"])
 def test_a_file_that_is_no_lease_is_passed_over(root, name):
     root.write_bytes(f"work/locks/2026-11-22/{name}", b"stray")
     for number in (1, 2):
-        with DateLock(root, DAY, 0) as lock:
+        with Lock(root, str(DAY), 0) as lock:
             lock.check()
-            assert newest_lease(root, DAY).pid == os.getpid()
+            assert newest_lease(root, str(DAY)).pid == os.getpid()
             assert root.exists(f"work/locks/2026-11-22/{number:08d}.json")
     [(date, spent)] = spent_leases(root, time.time() + 2 * RESTS_S)
     assert (date, [found.key for found in spent]) == (DAY, ["work/locks/2026-11-22/00000001.json"])
@@ -236,7 +236,7 @@ def test_of_many_that_see_an_expired_lease_one_takes_it(root):
 
     def take():
         try:
-            taken.append(DateLock(root, DAY, 0).__enter__())
+            taken.append(Lock(root, str(DAY), 0).__enter__())
         except DateLocked as error:
             refused.append(error)
 
@@ -273,11 +273,11 @@ class CarelessRoot(Root):
 
 
 def test_where_all_conditional_writes_win_one_run_holds_the_date_all_the_same(root, monkeypatch):
-    monkeypatch.setattr("tagger.tag.lock.CONFIRM_S", 0.0)  # nobody looks again before all have written
+    monkeypatch.setattr("tagger.lease.CONFIRM_S", 0.0)  # nobody looks again before all have written
     careless, outcomes = CarelessRoot(root.uri, threading.Barrier(6)), []
 
     def take():
-        lock = DateLock(careless, DAY, 0)
+        lock = Lock(careless, str(DAY), 0)
         try:
             lock.__enter__()
             outcomes.append(lock)
