@@ -24,7 +24,7 @@ EXIT_WORDS = {
     1: "unexpected error",
     2: "usage or configuration",
     3: "a gate or a proof said no: what it names is not promoted or committed",
-    4: "another run holds the date",
+    4: "another command holds the date or the training",
     5: "a dependency did not answer: the same command may work later",
     130: "interrupted, resumable",
     143: "terminated, resumable",

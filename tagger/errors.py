@@ -7,7 +7,7 @@ TaggerError                exit 1   never raised itself
 │   ├── BundleError        exit 2   the trained bundle
 │   └── TrainingDiverged   exit 2   the step size: a training whose loss is no number any more
 ├── GateRefused            exit 3   a quality gate said no: nothing was promoted or committed
-├── DateLocked             exit 4   another run holds the date
+├── DateLocked             exit 4   another command holds the date, or the training
 └── Retryable              exit 5   a dependency did not answer: the same command may work later
     ├── StorageUnavailable exit 5   object storage
     └── ClusterUnavailable exit 5   Ray, or too few resources in it
@@ -55,7 +55,7 @@ class GateRefused(TaggerError):
 
 
 class DateLocked(TaggerError):
-    """Another run holds the date."""
+    """Another command holds the date, or the training."""
 
     exit_code = 4
 

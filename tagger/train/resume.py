@@ -15,10 +15,14 @@ from typing import Any
 from tagger.catalog.labels import LabelSpace
 from tagger.config import Config
 from tagger.errors import BadInput, ConfigError, GateRefused
+from tagger.lease import LEASE_S, RENEW_S, Lock
 from tagger.storage import Root
 from tagger.train.record import TrainingFacts
 
 logger = logging.getLogger(__name__)
+
+PATIENCE_S = LEASE_S + RENEW_S
+"""How long a command waits for another one at work on its training: a dead one's lease has expired then."""
 
 
 def run_id_of(config: Config, root: Root) -> str:
@@ -62,6 +66,17 @@ def check_data(root: Root, facts: TrainingFacts, space: LabelSpace) -> None:
             f"train.resume: since {facts.run_id} was started, {_difference(started['data'], now)}, so it cannot go on. "
             "Start afresh, without --resume."
         )
+
+
+@contextmanager
+def held(root: Root, run_id: str) -> Iterator[None]:
+    """The training is ours for the length of the block: two at work in it would remove each other's checkpoints.
+
+    DateLocked where another command is at work on it, BadInput or GateRefused where that one has just ended it.
+    """
+    with Lock(root, run_id, PATIENCE_S, advice="Wait until that training ends, or stop it."):
+        _check_is_open(root, run_id)
+        yield
 
 
 @contextmanager

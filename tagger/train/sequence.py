@@ -32,8 +32,8 @@ from tagger.train.pictures import Pictures
 from tagger.train.preflight import check_workers
 from tagger.train.prepare import PreparedItems, ShardTask, decode_shard, join_items, shard_tasks
 from tagger.train.recipe import network_shape, stage_plan
-from tagger.train.record import TrainingFacts
-from tagger.train.resume import check_data, closing, run_id_of
+from tagger.train.record import Sink, TrainingFacts
+from tagger.train.resume import check_data, closing, held, run_id_of
 from tagger.train.stage import StageItems, train_stage
 from tagger.train.tracking import Tracker, open_sinks
 
@@ -53,10 +53,17 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     """Train both networks on `labels` and promote their bundle. Ray must be connected.
 
     Raises LabelsError where photos are missing, ConfigError where the settings do not fit, ClusterUnavailable where the
-    workers have no room or were lost, GateRefused where the bundle is written but not good enough to serve.
+    workers have no room or were lost, GateRefused where the bundle is written but not good enough to serve, DateLocked
+    where another command is at work on the same training.
     """
     root, sinks = open_root(config.root), open_sinks(config.train)
     run_id = run_id_of(config, root)
+    with held(root, run_id):
+        return _trained(config, labels, root, sinks, run_id)
+
+
+def _trained(config: Config, labels: Labels, root: Root, sinks: list[Sink], run_id: str) -> TrainingSummary:
+    """As `run`, of the training that this command holds."""
     _free_place(root, config.train.name, _version(config, run_id), run_id)  # told now, not after hours
     pictures = open_root(config.train.cache or f"{root.uri}/cache").child("pictures")
     _check_room(config)

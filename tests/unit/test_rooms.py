@@ -61,6 +61,7 @@ ALLOWED = {
     # 4
     "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),
     "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
+    "train.resume": Allowed({*BASE, "catalog", "lease", "storage"}, set()),
     "train.photos": Allowed({"errors", "storage"}, {"tenacity"}),
     "train.preflight": Allowed({*BASE, "cluster"}, set()),
     "train.tracking": Allowed(BASE, set()),

@@ -1,15 +1,17 @@
 """What a stopped training must find as it was: its settings, its labels, and that it is not over."""
 
 import json
+import threading
 
 import pytest
 
 from tagger.catalog.labels import LabelSpace
 from tagger.config import Config, FocusConfig, ReviewConfig, TrainConfig
 from tagger.errors import BadInput, ClusterUnavailable, ConfigError, GateRefused
+from tagger.lease import Lock
 from tagger.storage import open_root
 from tagger.train.record import TrainingFacts
-from tagger.train.resume import check_data, closing, run_id_of
+from tagger.train.resume import check_data, closing, held, run_id_of
 
 SPACE = LabelSpace(("Shirt", "Shoe"), ("Blue", "Red"))
 
@@ -70,6 +72,20 @@ def test_other_labels_are_refused_and_told(root, run_id, space, changes, told):
     with pytest.raises(ConfigError, match=f"since {run_id} was started, {told}.* Start afresh, without --resume"):
         check_data(root, facts(run_id, **changes), space)
     check_data(root, facts(run_id), SPACE)
+
+
+def test_a_training_that_ended_while_it_was_waited_for_is_not_touched(root, run_id):
+    with Lock(root, run_id, 0) as first:
+        ending = threading.Timer(0.2, lambda: (end(root, run_id), first.release()))
+        ending.start()
+        with pytest.raises(BadInput, match="is finished"), held(root, run_id):
+            pytest.fail("its bundle serves")
+        ending.join()
+
+
+def end(root, run_id):
+    with closing(root, run_id):
+        """Promoted."""
 
 
 def test_a_refused_training_is_refused_again_and_not_resumed(root, run_id):

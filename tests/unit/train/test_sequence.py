@@ -7,7 +7,7 @@ import pytest
 
 from tagger.catalog.labels import Labels, LabelSpace
 from tagger.config import Config, TrainConfig
-from tagger.errors import BadInput, ConfigError
+from tagger.errors import BadInput, ConfigError, DateLocked
 from tagger.model.bundle import SHIPPED
 from tagger.storage import open_root
 from tagger.train import sequence
@@ -40,6 +40,22 @@ def test_a_version_that_is_there_is_told_before_anything_is_decoded(shop):
 def test_a_training_that_is_not_there_cannot_be_resumed(shop):
     with pytest.raises(BadInput, match="There is no stopped training 'train-of-old'"):
         run(shop, resume="train-of-old")
+
+
+def test_a_second_command_on_a_training_at_work_is_refused(shop, monkeypatch):
+    monkeypatch.setattr("tagger.train.resume.PATIENCE_S", 0)
+    refused = []
+
+    def at_work(*_):
+        with pytest.raises(DateLocked, match=r"Another run holds train-.*: process .* Wait until that training ends"):
+            run(shop, resume="last")
+        refused.append(True)
+
+    monkeypatch.setattr(sequence, "_trained", at_work)
+    run(shop)
+    assert refused
+    monkeypatch.setattr(sequence, "_trained", lambda *_: "goes on")
+    assert run(shop, resume="last") == "goes on"  # the first has ended
 
 
 def test_where_nothing_was_started_nothing_is_the_last(tmp_path):
