@@ -66,6 +66,7 @@ def trained(root: Path, row: str, seed: int) -> bool:
     print(f"{version(row, seed)}: {'going on' if resume else 'starting'}", file=sys.stderr, flush=True)
     text = os.environ | {"TAGGER_LOG_FORMAT": "text"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=text) as process:
+        line = ""
         for line in process.stderr or ():
             words = line.split()
             if "training run train-" in line:
@@ -73,7 +74,10 @@ def trained(root: Path, row: str, seed: int) -> bool:
                 started.write_text(next(word for word in words if word.startswith("train-")))
             if " epoch " in line and "loss" in line:
                 print(line, end="", file=sys.stderr, flush=True)
-    return bundle_of(root, row, seed)
+    there = bundle_of(root, row, seed)
+    if not there:
+        print(f"{version(row, seed)}: not trained: {line.strip()}", file=sys.stderr, flush=True)
+    return there
 
 
 def print_curves(root: Path, names: Sequence[str]) -> None:
@@ -106,10 +110,12 @@ def main() -> None:
     wanted = [(row, seed) for seed in arguments.seeds for row in arguments.rows]
     there = [each for each in wanted if (bundle_of if arguments.table else trained)(root, *each)]
     if not there:
-        sys.exit("No row is trained. Leave out --table, or look at the training's own words above.")
+        sys.exit("No row is trained.")
     names = [version(*each) for each in there]
     print_figures(root, arguments.data, names)
     print_curves(root, names)
+    if missing := [version(*each) for each in wanted if each not in there]:
+        sys.exit(f"Not trained: {', '.join(missing)}")
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ RUNS_COLUMNS = [
     Column("model_name", _S, "the bundle's name"),
     Column("model_version", _S, "the bundle's version"),
     Column("config_digest", _S, "digest of the settings that change answers"),
-    Column("code_version", _S, "version of tagger"),
+    Column("code_version", _S, "release of tagger, and a digest of its files"),
     Column("listed", _I64, "objects seen in the listing"),
     Column("new", _I64, "listed images this run had to tag: each is one row in `tags` or in `rejects`"),
     Column("tagged", _I64, "rows in `tags`"),

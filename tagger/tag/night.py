@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import tagger
 from tagger.cluster import cluster_capacity
 from tagger.config import Config, TagConfig
 from tagger.errors import DateLocked
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
+from tagger.release import code_version
 from tagger.stop import resumable, uninterrupted
 from tagger.storage import Root, open_root
 from tagger.tables.record import RunRecord
@@ -35,7 +35,7 @@ from tagger.tag.infer import TaggerLike
 from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
 from tagger.tag.manifest import Counts, Manifest, WorkUnit, complete, load_manifest
-from tagger.tag.pipeline import LoadTagger, TagJob, tag_units
+from tagger.tag.pipeline import LoadTagger, TagJob
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
 from tagger.tag.preflight import Layout, lay_out
@@ -54,6 +54,7 @@ from tagger.tag.selection import asked, cut, is_full, listing, ranges_of, tell
 from tagger.tag.stage import RunStamp
 from tagger.tag.summary import RunSummary, told_by
 from tagger.tag.watch import Findings, Known
+from tagger.tag.waves import stage_wave
 
 _LOG = logging.getLogger(__name__)
 
@@ -265,7 +266,7 @@ class Night:
                     worked.staged_before += sum(unit.count for unit in wave if unit.name in done)
                     if units:
                         _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
-                        tag_units(units, self.job(state), layout, self.serving.load, worked)
+                        stage_wave(units, self.job(state), layout, self.serving.load, worked)
         finally:
             after = kept()
         return worked, after
@@ -337,7 +338,7 @@ class Night:
             model_name=state.identity.model_name,
             model_version=state.identity.model_version,
             config_digest=state.identity.config_digest,
-            code_version=tagger.__version__,
+            code_version=code_version(),
             listed=manifest.counts.listed,
             new=manifest.new,
             tagged=ledger.tagged,

@@ -72,10 +72,7 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
     except RayTaskError:
         raise  # a bug in an operator; its text holds the worker's trace
     except (RayError, ExecutionTimeoutError) as error:
-        raise ClusterUnavailable(
-            f"The cluster could not finish: {_first_line(error)} {worked.tagged + worked.rejected} photos are staged; "
-            "start the command again to go on from there. If workers die again, give them more memory."
-        ) from error
+        raise ClusterUnavailable(f"The cluster could not finish: {_first_line(error)}") from error
 
 
 def fetch_row(row: Row, job: TagJob) -> Row:

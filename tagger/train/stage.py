@@ -21,6 +21,7 @@ import ray.train
 from tagger.errors import ClusterUnavailable, TrainingDiverged
 from tagger.storage import open_root
 from tagger.train.checkpoint import State, newest_state, pack_weights, write_state
+from tagger.train.course import write_epochs
 from tagger.train.feed import SHUFFLE_SHARDS, BatchPlan, evaluation_batches, training_batches
 from tagger.train.learner import Learner, limit_threads
 from tagger.train.pictures import Pictures, Rows, Shard
@@ -189,6 +190,8 @@ def _one_epoch(learner: Learner, pictures: Pictures, items: StageItems) -> None:
     figures = [row[name] for name in ("loss", "accuracy", "select_loss", "select_accuracy", "seconds")]
     logger.info(_EPOCH_LINE, plan.stage, row["epoch"], plan.recipe.epochs, cut.side, *figures)
     _save(learner, cut)
+    if cut.rank == 0:
+        write_epochs(plan, learner.history)
 
 
 def _cut(learner: Learner) -> BatchPlan:

@@ -1,12 +1,11 @@
 """What a stopped training must find as it was: its settings, its labels, and that it is not over."""
 
-import json
-
 import pytest
 
 from tagger.catalog.labels import LabelSpace
 from tagger.config import Config, FocusConfig, ReviewConfig, TrainConfig
 from tagger.errors import BadInput, ClusterUnavailable, ConfigError, GateRefused
+from tagger.release import code_version
 from tagger.storage import open_root
 from tagger.train.record import TrainingFacts
 from tagger.train.resume import check_data, closing, run_id_of
@@ -50,10 +49,22 @@ def test_other_settings_are_refused(root, run_id, other):
         run_id_of(config(root, run_id, **other), root)
 
 
-def test_what_another_version_started_is_refused(root):
-    root.write_bytes("work/train-1/train.json", json.dumps({"digest": "of the settings"}).encode())
+def test_what_another_version_started_is_refused(root, monkeypatch):
+    for name in ("tagger.release.__version__", "tagger.train.resume.__version__"):
+        monkeypatch.setattr(name, "0.0.1")
+    code_version.cache_clear()
+    run_id_of(config(root), root)
+    monkeypatch.undo()
+    code_version.cache_clear()
     with pytest.raises(ConfigError, match="or the version of tagger, differ.* Start afresh"):
         run_id_of(config(root, "last"), root)
+
+
+def test_other_code_of_the_same_version_goes_on_and_says_so(root, run_id, monkeypatch, caplog):
+    other = f"{code_version().partition('+')[0]}+0123456789ab"
+    monkeypatch.setattr("tagger.train.resume.code_version", lambda: other)
+    assert run_id_of(config(root, "last"), root) == run_id
+    assert f"{run_id} was started by the code {code_version()} and goes on with {other}" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -63,7 +74,7 @@ def test_what_another_version_started_is_refused(root):
         (LabelSpace(("Hat", "Shoe"), ("Blue", "Red")), {}, "the types lost Shirt and gained Hat"),
         (LabelSpace(("Shirt", "Shoe", "Hat"), ("Blue", "Red")), {}, "the types gained Hat"),
         (SPACE, {"fit": 81}, "the number of items by role changed from {'fit': 80, .* to {'fit': 81"),
-        (SPACE, {"digest": "of others"}, "the labels, or the roles of the items, changed"),
+        (SPACE, {"digest": "of others"}, "the labels, the roles of the items, or the photos changed"),
     ],
 )
 def test_other_labels_are_refused_and_told(root, run_id, space, changes, told):
