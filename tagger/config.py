@@ -146,6 +146,8 @@ class TrainConfig(_Section):
     """Pictures between checkpoints within an epoch, for long epochs; null saves after every epoch."""
     data_note: str = ""
     """What the model card says of the photos: where they are from, under which licence."""
+    limits_note: str = ""
+    """What the model card says of the limits beside its own figures, such as what was measured elsewhere."""
     resume: str | None = None
     """Run id of a stopped training to continue, or `last`; null starts a fresh one."""
     tensorboard: str | None = None

@@ -19,9 +19,10 @@ from tagger.catalog.labels import (
     read_label_space,
     read_labels,
 )
+from tagger.catalog.photos import fetch_photo
 from tagger.catalog.split import assign_roles
 from tagger.config import Config
-from tagger.errors import BadInput, FetchFailed
+from tagger.errors import BadInput
 from tagger.evaluation.fitting import LabelledRows
 from tagger.model.bundle import BundleInfo
 from tagger.picture.children import DecodeChildren
@@ -38,7 +39,7 @@ _DOWNLOADS = 16
 @dataclass(frozen=True)
 class LabelledPictures:
     """pixels: (N, size, size, 3) uint8. items: rows 0 .. N - 1. keys: N image keys. is_fresh: (N,) bool, not of the
-    role `fit`. unreadable: labelled photos that were left out."""
+    role `fit`. unreadable: labelled photos that do not decode, left out."""
 
     pixels: npt.NDArray[np.uint8]
     items: LabelledRows
@@ -71,7 +72,10 @@ def of_role(table: pd.DataFrame, role: str) -> pd.DataFrame:
 
 
 def read_pictures(config: Config, info: BundleInfo, table: pd.DataFrame) -> LabelledPictures:
-    """The pictures of a `labelled_table`'s rows, as the bundle's networks see them. BadInput where none is readable."""
+    """The pictures of a `labelled_table`'s rows, as the bundle's networks see them.
+
+    Photos that do not decode are left out. BadInput where none does; raises what `fetch_photo` does.
+    """
     fit = Fit(info.fit, info.size_px)  # type: ignore[arg-type]
     keys, etags = table["image_key"].tolist(), dict(zip(table["image_key"], table["etag"], strict=True))
     good: list[Any] = []
@@ -103,15 +107,11 @@ def _labels(config: Config, info: BundleInfo) -> Labels:
 
 
 def photo_chunks(config: Config, keys: list[str], etags: Mapping[str, str]) -> Iterator[list[bytes]]:
-    """The photos below `images` in chunks, in order; one that cannot be fetched is empty."""
+    """The photos below `images` in chunks, in order. Raises what `fetch_photo` does."""
     images = open_root(config.images_uri)
 
     def fetch(key: str) -> bytes:
-        try:
-            return images.fetch(key, etags[key])
-        except FetchFailed as error:
-            logger.warning("%s: %s (%s)", key, error.reason, error.detail)
-            return b""
+        return fetch_photo(images, key, etags[key])
 
     with ThreadPoolExecutor(_DOWNLOADS) as threads:
         for start in range(0, len(keys), _CHUNK):

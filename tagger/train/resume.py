@@ -112,7 +112,7 @@ def _check_is_open(root: Root, run_id: str) -> None:
 def _settings_digest(config: Config) -> str:
     """Of the settings that determine the bundle; how many workers may change on resuming, what they learn may not."""
     free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures", "save_every", "cache"}
-    free |= {"tensorboard", "mlflow", "data_note", "input_threads"}
+    free |= {"tensorboard", "mlflow", "data_note", "limits_note", "input_threads"}
     settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train", "focus", "review"})
     settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()

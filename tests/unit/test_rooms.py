@@ -55,13 +55,13 @@ ALLOWED = {
         f"catalog.{name}": Allowed({*BASE, "storage"}, {*TABLES, "duckdb"})
         for name in ("sorted_rows", "inventory", "keys_file")
     },
+    "catalog.photos": Allowed({"errors", "storage"}, {"tenacity"}),
     "catalog.synth": Allowed({*BASE, "storage", "picture"}, {"numpy", "cv2"}),
     "tables": Allowed({*BASE, "storage"}, {"deltalake", "duckdb", "pandas", "pyarrow"}),
     "tables.promises": Allowed(BASE, {"numpy", "pyarrow"}),
     # 4
     "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),
     "train.stage": Allowed(IO, {*TABLES, "keras", "tensorflow", "ray"}),
-    "train.photos": Allowed({"errors", "storage"}, {"tenacity"}),
     "train.preflight": Allowed({*BASE, "cluster"}, set()),
     "train.tracking": Allowed(BASE, set()),
     "train.record": Allowed(set(), set()),

@@ -34,8 +34,9 @@ def facts(run_id, digest="of the items", **items):
     return TrainingFacts(run_id, {}, "1", digest, {"fit": 80, "select": 10, **items})
 
 
-def test_a_stopped_training_goes_on_with_more_workers_and_the_same_labels(root, run_id):
-    assert run_id_of(config(root, "last", train={"workers": 2}), root) == run_id
+def test_a_stopped_training_goes_on_with_more_workers_other_notes_and_the_same_labels(root, run_id):
+    notes = {"data_note": "Ours.", "limits_note": "Elsewhere."}
+    assert run_id_of(config(root, "last", train={"workers": 2, **notes}), root) == run_id
     check_data(root, facts(run_id), SPACE)
 
 
