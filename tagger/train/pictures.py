@@ -24,6 +24,8 @@ Rows = npt.NDArray[np.integer]
 
 _MASKS = ".masks"
 _MASK_BATCH = 64
+_MOST_OPEN = 64
+"""As many as 64 rows can lie in; 1.6 GB where they are copies. Enough where rows come in ascending order."""
 
 
 def save_shard(root: Root, name: str, pixels: Pixels) -> None:
@@ -61,13 +63,13 @@ class Shard:
 
 
 class Pictures:
-    """All pictures of a training, addressed by row. At most `most_open` shards are held open (None: all).
+    """All pictures of a training, addressed by row. At most `most_open` shards are held open between two calls.
 
-    On this disk that costs nothing. A shard that is elsewhere is copied to an unnamed temporary file when it is first
-    needed, and the copy is gone when the shard is closed.
+    On this disk that costs a file handle each. A shard that is elsewhere is copied to an unnamed temporary file when it
+    is first needed, and the copy is gone when the shard is closed.
     """
 
-    def __init__(self, root: Root, shards: Sequence[Shard], most_open: int | None = None) -> None:
+    def __init__(self, root: Root, shards: Sequence[Shard], most_open: int = _MOST_OPEN) -> None:
         self._names = [shard.name for shard in shards]
         self._open = lru_cache(most_open)(partial(_open_shard, root))
         self.starts = np.cumsum([0] + [shard.count for shard in shards])

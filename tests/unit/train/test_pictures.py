@@ -4,6 +4,7 @@ from pathlib import Path
 
 import fsspec
 import numpy as np
+import psutil
 import pyarrow.fs
 import pytest
 
@@ -85,6 +86,20 @@ def test_a_shard_beyond_the_most_open_is_fetched_again(elsewhere):
     for row in (5, 12, 5):
         assert numbers(pictures.take(np.array([row]))) == [row]
     assert elsewhere.handler.reads == ["a.npy", "c.npy", "a.npy"]
+
+
+@pytest.mark.parametrize("place", ["local", "elsewhere"])
+def test_a_walk_over_many_shards_fetches_each_once_and_holds_few_of_them(place, request, tmp_path):
+    for number in range(300):
+        save_shard(open_root(str(tmp_path)), f"{number}", numbered(2))
+    root, before = request.getfixturevalue(place), psutil.Process().num_fds()
+    pictures, most = Pictures(root, [Shard(f"{number}", 2) for number in range(300)]), 0
+    for start in range(0, 600, 64):
+        pictures.take(np.arange(start, min(start + 64, 600)))
+        most = max(most, psutil.Process().num_fds() - before)
+    assert 0 < most <= 64
+    if place == "elsewhere":
+        assert root.handler.reads == [f"{number}.npy" for number in range(300)]
 
 
 def test_what_was_opened_ahead_is_not_fetched_again(elsewhere):
