@@ -1,5 +1,9 @@
 """Which labelled photos a bundle is measured on."""
 
+import tempfile
+import tracemalloc
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -105,3 +109,22 @@ def test_a_photo_that_changed_since_it_was_listed_is_not_measured(shop):
     (shop / "images/5.png").write_bytes((shop / "images/6.png").read_bytes())
     with pytest.raises(StorageUnavailable, match="no longer the one that was listed"):
         read_pictures(config(shop), INFO, table)
+
+
+def test_more_photos_than_memory_should_hold_are_kept_elsewhere_in_their_order(shop):
+    table = read(shop)
+    tracemalloc.start()
+    try:
+        many = read_pictures(config(shop), INFO, pd.concat([table] * 20, ignore_index=True))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(many.keys) == 20 * len(table) and peak < many.pixels.nbytes
+    decoded = read_pictures(config(shop), INFO, table).pixels
+    assert (many.take(many.items.rows) == np.tile(decoded, (20, 1, 1, 1))).all()
+
+
+def test_a_full_temporary_folder_is_told(shop, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: open("/dev/full", "r+b"))
+    with pytest.raises(StorageUnavailable, match="has no room for the decoded photos. Make space, or set TMPDIR"):
+        read_pictures(config(shop), INFO, read(shop))
