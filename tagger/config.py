@@ -169,6 +169,9 @@ class TagConfig(_Section):
     max_reject_share: Share = 0.2
     """Largest share of final rejects; surely above it (its 95 % interval is, so that a small night has a few more),
     nothing is committed (exit 3)."""
+    max_unreachable_share: Share = 0.5
+    """Largest share of photos that storage refuses or does not find, archived ones left out; surely above it, as with
+    `max_reject_share`, nothing is committed (exit 2 or 5) and the next start fetches them again."""
     max_flagged_share: Share | None = None
     """Largest share of tagged photos that may need review; surely above it, as with `max_reject_share`, nothing is
     committed (exit 3). Null: any."""

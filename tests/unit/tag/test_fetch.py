@@ -20,11 +20,14 @@ class Flaky(Root):
 
     def __init__(self, errors: dict[str, list[str]], data: bytes = b"photo") -> None:
         super().__init__("flaky://images")
-        self.errors, self.data, self.calls, self.is_away = errors, data, 0, False
+        self.errors, self.data, self.calls, self.is_away, self.first = errors, data, 0, False, None
 
     def check(self):
         if self.is_away:
             raise StorageUnavailable("nothing answers")
+
+    def first_key(self, prefix="", after=""):
+        return self.first
 
     def fetch(self, key, etag, within_s):
         self.calls += 1
@@ -84,6 +87,18 @@ def test_an_outage_rejects_nobody_and_does_not_try_everything():
     with pytest.raises(StorageUnavailable, match="of 100 downloads from flaky://images failed.*told by storage"):
         download(photos(100), settings(images))
     assert images.calls < 50
+
+
+def test_a_node_that_lost_the_images_rejects_nobody():
+    def found(count, first):
+        images = Flaky({f"{n:03d}": ["not_found"] for n in range(count)})
+        images.first = first
+        return [answer for answer in download(photos(40), settings(images)) if answer.data]
+
+    with pytest.raises(StorageUnavailable, match="finds nothing under flaky://images, where 30 photos were listed"):
+        found(30, first=None)
+    assert len(found(30, first="later.jpg")) == 10  # those were removed after they had been listed
+    assert len(found(19, first=None)) == 21
 
 
 def test_a_short_outage_is_waited_for():
