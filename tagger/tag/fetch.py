@@ -47,6 +47,11 @@ class FetchSettings:
     pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)
     outage_wait_s: float = 0.0
 
+    def longest_s(self, photos: int) -> float:
+        """Time that a unit of so many photos may take: an outage is waited for, and each photo may take the decoder's
+        wall limit, one after the other."""
+        return self.outage_wait_s + photos * self.limits.wall_s
+
 
 @dataclass(frozen=True)
 class Decoded:

@@ -125,6 +125,11 @@ def test_an_outage_is_waited_for_as_long_as_is_asked_and_a_lone_failure_is_not(m
     assert download(photos(100), patient(99))[0].attempts == 3 and now[0] == 11
 
 
+def test_a_unit_that_waits_for_storage_stands_still_no_longer_than_is_allowed():
+    waiting = replace(settings(Flaky({})), limits=DecodeLimits(wall_s=2.0), outage_wait_s=7200)
+    assert waiting.longest_s(256) == 7200 + 512
+
+
 @pytest.mark.parametrize(
     ("failed", "tried", "is_out"),
     [(0, 0, False), (0, 5, False), (1, 1, True), (1, 2, False), (3, 20, False), (4, 20, True), (12, 256, False),
