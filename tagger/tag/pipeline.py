@@ -64,6 +64,7 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
     StorageUnavailable or another TaggerError as the operators raised it; ClusterUnavailable where workers keep dying or
     nothing moves.
     """
+    worked.handed_out += len(units)
     try:
         for row in _dataset(units, job, layout, load_tagger).iter_rows():
             if row["failure"]:
