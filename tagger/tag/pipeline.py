@@ -37,7 +37,7 @@ from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, r
 ACTOR_RESTARTS = 2
 """A unit that kills its actor again and again ends the run; without a limit Ray would try it for ever."""
 STALL_S = 900.0
-"""No unit moves for so long, beyond what its decoding may take: the cluster is stuck."""
+"""No unit moves for so long, beyond what its fetching may take: the cluster is stuck."""
 
 _ANSI_COLOR = re.compile(r"\x1b\[\d*m")
 
@@ -64,6 +64,7 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
     StorageUnavailable or another TaggerError as the operators raised it; ClusterUnavailable where workers keep dying or
     nothing moves.
     """
+    worked.handed_out += len(units)
     try:
         for row in _dataset(units, job, layout, load_tagger).iter_rows():
             if row["failure"]:
@@ -136,7 +137,7 @@ def stage_row(row: Row, job: TagJob) -> Row:
 
 
 def _dataset(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger: LoadTagger) -> Dataset:
-    _set_context(max(unit.count for unit in units) * job.fetch.limits.wall_s)
+    _set_context(job.fetch.longest_s(max(unit.count for unit in units)))
     fetch: Any = fetch_row  # Dataset.map is typed for functions of one argument, its fn_args forgotten
     tag: Any = TagRow
     stage: Any = stage_row
@@ -165,7 +166,6 @@ def _set_context(slowest_unit_s: float) -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_errored_blocks = 0
-    # Every photo of a unit may take the decoder's wall limit, one after the other.
     context.execution_no_progress_timeout_s = STALL_S + slowest_unit_s
 
 

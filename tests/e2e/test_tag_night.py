@@ -296,8 +296,9 @@ def test_a_unit_of_rejects_alone_passes_and_a_transient_reject_is_new_again(disk
 
 def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
     images = fill(disk, 2)
-    images.write_bytes("a.txt", b"no picture")
-    told = r"1 of 3 photos \(33.3%\) were rejected.*0.2 allows \(not_an_image 1\)"
+    for n in range(4):
+        images.write_bytes(f"{n}.txt", b"no picture")
+    told = r"4 of 6 photos \(66.7%\) were rejected.*0.2 allows \(not_an_image 4\)"
     with pytest.raises(GateRefused, match=told) as refused:
         night.run(config(disk, unit_size=1, max_reject_share=0.2), serving())
     assert refused.value.exit_code == 3 and len(list(work_run_ids(disk))) == 1
@@ -306,23 +307,29 @@ def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
     disk.child("work", *work_run_ids(disk), "units").delete("00000-00000-00001-00002.parquet")
     with caplog.at_level(logging.INFO, "tagger"):
         summary = night.run(config(disk, unit_size=1, max_reject_share=0.5), serving())
-    assert "2 units are staged already" in caplog.text
+    assert "5 units are staged already" in caplog.text
     assert (summary.resumed, summary.tagged, count(disk, "runs")) == (True, 2, 1)
 
 
+def test_one_bad_photo_of_a_small_night_is_a_reject_and_stops_nothing(disk):
+    fill(disk, 2).write_bytes("a.txt", b"no picture")
+    summary = night.run(config(disk, max_reject_share=0.2), serving())
+    assert (summary.status, summary.tagged, summary.rejected) == ("committed", 2, 1)
+
+
 def test_rows_that_break_promises_and_too_many_flags_commit_nothing(disk):
-    fill(disk, 4)
-    with pytest.raises(GateRefused, match=r"color_confidence is a number in \[0, 1\] \(not in 4 rows"):
+    fill(disk, 20)
+    with pytest.raises(GateRefused, match=r"color_confidence is a number in \[0, 1\] \(not in 20 rows"):
         night.run(config(disk), serving(load_too_sure))
     assert count(disk, "runs") == 0
     units = disk.child("work", *work_run_ids(disk), "units")
     for stored in list(units.list_objects()):
         units.delete(stored.key)
-    with pytest.raises(GateRefused, match=r"2 of 4 photos \(50.0%\) need review.*0.4 allows \(low_focus 2\)"):
-        night.run(config(disk, max_flagged_share=0.4), serving())
+    with pytest.raises(GateRefused, match=r"10 of 20 photos \(50.0%\) need review.*0.2 allows \(low_focus 10\)"):
+        night.run(config(disk, max_flagged_share=0.2), serving())
     assert count(disk, "runs") == 0
     summary = night.run(config(disk, max_flagged_share=0.5), serving())
-    assert (summary.resumed, summary.tagged, summary.estimated_color_accuracy) == (True, 4, 0.75)
+    assert (summary.resumed, summary.tagged, summary.estimated_color_accuracy) == (True, 20, 0.75)
     sql = "select estimated_type_accuracy, estimated_type_accuracy_margin, warnings, drift from runs"
     told = {"estimated_type_accuracy": 1.0, "estimated_type_accuracy_margin": 0.0, "warnings": [], "drift": []}
     assert answer(disk, sql) == [told]
