@@ -32,7 +32,7 @@ FINAL_REASONS = {
 
 TRANSIENT_REASONS = {
     "not_found": "listed, then gone",
-    "access_denied": "storage refuses to hand it out",
+    "access_denied": "storage refuses to hand it out; without etag and size where it told not even these",
     "download_failed": "the download broke off or was never answered",
     "changed_during_run": "its etag is no longer the listed one",
     "inference_failed": "the networks failed on it",
