@@ -39,6 +39,16 @@ def written_beside(path: Path, data: bytes) -> Iterator[str]:
             os.unlink(temporary)
 
 
+def read(path: Path) -> bytes:
+    """A file's bytes. FileNotFoundError where there is none; else as `kind_of`."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _told(error, f"read {path}") from error
+
+
 def kind_of(path: Path) -> Kind:
     """What stands there; a pipe or a device is neither.
 

@@ -18,7 +18,7 @@ import boto3
 import pyarrow.fs
 from botocore import exceptions as aws
 from botocore.config import Config
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import retry, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
 from tagger.errors import AccessDenied, BadInput, FetchFailed, StorageUnavailable
@@ -38,6 +38,16 @@ WHOLE_BODIES = retry(
     reraise=True,
 )
 """Asks again where an answer's body breaks off or is damaged: boto3 itself only tries again until an answer begins."""
+
+_CONFLICT = {"ConditionalRequestConflict", "409"}
+
+CONFLICTS = retry(
+    retry=retry_if_exception(lambda error: isinstance(error, aws.ClientError) and _code(error) in _CONFLICT),
+    stop=stop_after_attempt(5),
+    wait=wait_random_exponential(max=2),
+    reraise=True,
+)
+"""Writes again where another write of the same key was under way, as AWS advises: boto3 takes that for an answer."""
 
 _MD5 = re.compile("[0-9a-f]{32}")
 _MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -195,7 +205,7 @@ def _client_error(error: aws.ClientError, action: str, place: str, bucket: str) 
         return BadInput(f"The bucket '{bucket}' does not exist (to {action} {place}). Create it or correct the root.")
     if code in _MISSING:
         return FileNotFoundError(place)
-    if code in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}:
+    if code in {"PreconditionFailed", "412", *_CONFLICT}:
         return FileExistsError(place)
     if code in _DENIED:
         return AccessDenied(f"Not allowed to {action} {place} ({code}). Check the credentials and the bucket's policy.")

@@ -15,10 +15,11 @@ import fsspec
 import pyarrow.fs
 from botocore import exceptions as aws
 
-from tagger.disk import kind_of, may_hold, walk, written_beside
+from tagger.disk import kind_of, may_hold, read, walk, written_beside
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.s3 import (
     BROKEN,
+    CONFLICTS,
     WHOLE_BODIES,
     arrow_s3,
     delta_options,
@@ -37,6 +38,7 @@ _MAKING_CLIENT = threading.Lock()
 _FULL_PAGE = 1000
 _DENIED = re.compile(
     "401 Unauthorized|403 Forbidden|ACCESS_DENIED|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch"
+    r"|status 400\) during HeadObject"  # an expired token, to a question whose answer has no body
 )
 _TERMINAL_COLOR = re.compile(r"\x1b\[\d*m")  # deltalake colors the arrows between its causes
 
@@ -153,6 +155,14 @@ class Root:
         """Write the object only where none is yet. True where it holds these bytes then: an answer may get lost."""
         raise NotImplementedError
 
+    def _holds(self, key: str, data: bytes) -> bool:
+        """Whether an object that was there just now holds these bytes."""
+        try:
+            return self.read_bytes(key) == data
+        except FileNotFoundError as error:
+            told = f"Could not create {self.uri}/{key}: another process was just writing or deleting it"
+            raise StorageUnavailable(f"{told}. Try again later.") from error
+
     def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         """A listed photo's bytes, exactly as listed. FetchFailed with a transient reject reason otherwise.
 
@@ -204,10 +214,10 @@ class LocalRoot(Root):
             raise BadInput(f"There is no folder '{self.uri}'. Correct the path, or make the folder.")
 
     def exists(self, key: str) -> bool:
-        return self._path(key).is_file()
+        return kind_of(self._path(key)) == "file"
 
     def read_bytes(self, key: str) -> bytes:
-        return self._path(key).read_bytes()
+        return read(self._path(key))
 
     def write_bytes(self, key: str, data: bytes) -> None:
         path = self._path(key)
@@ -222,7 +232,7 @@ class LocalRoot(Root):
         with written_beside(path, data) as temporary, contextlib.suppress(FileExistsError):
             os.link(temporary, path)
             return True
-        return path.read_bytes() == data
+        return self._holds(key, data)
 
     def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         path = self._path(key)
@@ -341,10 +351,14 @@ class S3Root(Root):
     def create_once(self, key: str, data: bytes) -> bool:
         try:
             with self._told("create", key):
-                self._s3.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*")
+                self._put_new(key, data)
         except FileExistsError:
-            return self.read_bytes(key) == data
+            return self._holds(key, data)
         return True
+
+    @CONFLICTS
+    def _put_new(self, key: str, data: bytes) -> None:
+        self._s3.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*")
 
     def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         try:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from tagger.errors import BundleError
+from tagger.errors import BadInput, BundleError
 from tagger.focus.overlay import resized
 from tagger.model.bundle import SHIPPED, BundleInfo, read_info
 from tagger.picture.children import DecodeChildren
@@ -105,8 +105,9 @@ def _fetched(images: Root, row: Row) -> bytes | str:
         data = images.read_bytes(row["image_key"])
     except FileNotFoundError:
         return "the photo is gone"
-    except OSError as error:
-        return f"the photo cannot be read: {error.strerror}"
+    except BadInput as error:
+        _LOG.warning("%s", error)
+        return "the photo cannot be read"
     # Another photo under the same key would give its maps a meaning that they do not have.
     return data if row.get("size_bytes") in (None, len(data)) else "the photo has changed since it was tagged"
 

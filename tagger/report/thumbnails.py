@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
+from tagger.errors import BadInput
 from tagger.picture.fit import Policy
 from tagger.report.photos import Shown, show_photos
 from tagger.storage import Root
@@ -35,7 +36,7 @@ def thumbnails(keys: Iterable[str], images: Root, policy: Policy, side_px: int) 
 def _bytes(images: Root, key: str) -> bytes:
     try:
         return images.read_bytes(key)
-    except OSError:
+    except (FileNotFoundError, BadInput):
         return b""
 
 

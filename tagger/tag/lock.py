@@ -3,7 +3,8 @@
 Lease number n of a date is the object `work/locks/<date>/<n>.json`, made by a conditional write. The highest number
 holds the date; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can, and
 which is looked at once more for the sake of servers that take conditional writes less strictly.
-So a holder that slept too long never overwrites its successor: it sees a higher number and stops. Leases are not
+So a holder that slept too long never overwrites its successor: it sees a higher number, or at its own number a lease
+that another wrote, and stops. Leases are not
 deleted (a listing of a folder that changes may show neither the old nor the new name, and numbers would start again);
 they take 200 bytes a run, and a vacuum leaves the newest of a date that rests.
 """
@@ -13,6 +14,8 @@ import itertools
 import json
 import logging
 import os
+import re
+import secrets
 import socket
 import threading
 import time
@@ -23,7 +26,7 @@ from datetime import date as Date
 from pathlib import Path
 from types import TracebackType
 
-from tagger.errors import DateLocked, StorageUnavailable
+from tagger.errors import DateLocked, TaggerError
 from tagger.storage import LocalRoot, Root, StoredObject
 
 _LOG = logging.getLogger(__name__)
@@ -39,16 +42,21 @@ RESTS_S = 86_400.0
 NIGHTS = "nights"
 """Where the leases on all nights of a root lie, beside those on its dates."""
 
+_LEASE = re.compile(r"(\d{8,})\.json")
+"""A lease's name. Whatever else people and systems leave in such a folder is passed over."""
+
 
 @dataclass(frozen=True)
 class Lease:
-    """Who holds a date. `boot_id` names the boot and the process namespace, in which `pid` means something."""
+    """Who holds a date. `boot_id` names the boot and the process namespace, in which `pid` means something; `nonce` is
+    drawn by each holder, and empty in leases of older versions."""
 
     host: str
     boot_id: str
     pid: int
     renewed_at: float
     released: bool = False
+    nonce: str = ""
 
     def is_held(self, now: float) -> bool:
         """Whether its holder must be believed alive: renewed of late, and not known to be dead."""
@@ -77,9 +85,11 @@ class DateLock:
         self._held = str(date or "the nights of this root")
         self._wait_s = wait_s
         self._renew_s = renew_s
-        self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time())
+        self._lease = Lease(socket.gethostname(), _boot_id(), os.getpid(), time.time(), nonce=secrets.token_hex(8))
         self._number = 0
         self._is_ours = False
+        self._is_taken = False
+        self._failure: TaggerError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{self._held}", daemon=True)
 
@@ -107,8 +117,9 @@ class DateLock:
         if self._thread.is_alive():
             self._thread.join()
         if self._is_ours:
-            with contextlib.suppress(StorageUnavailable):  # it expires by itself
-                self._write(replace(self._lease, released=True))
+            with contextlib.suppress(TaggerError):  # it expires by itself
+                if self._is_as_written():
+                    self._write(replace(self._lease, released=True))
             self._is_ours = False
 
     @property
@@ -116,18 +127,30 @@ class DateLock:
         """Whether the lease is ours and was renewed of late."""
         return self._is_ours and time.time() - self._lease.renewed_at <= LEASE_S
 
+    def stop_if_taken(self) -> None:
+        """DateLocked where a renewal found that another run took the date over. Asks nobody; an outage is no loss."""
+        if self._is_taken:
+            raise self._lost()
+
     def check(self) -> None:
         """DateLocked where the lease was lost meanwhile, by a look at it: another run may hold the date by now."""
-        if not self.is_held or max(self._numbers(), default=0) != self._number:
-            raise DateLocked(
-                f"The lease on {self._held} was lost: storage took no renewal for {LEASE_S:.0f} s, or another run "
-                "took it over. Nothing of this run was lost; start the command again to resume it."
-            )
+        self._is_taken = self._is_taken or not self._is_newest()
+        if self._is_taken or not self.is_held:
+            raise self._lost()
+
+    def _lost(self) -> DateLocked:
+        why = "another run took it over"
+        if not self._is_taken:
+            why = f"it was not renewed for {LEASE_S:.0f} s{f' ({self._failure})' if self._failure else ''}"
+        return DateLocked(
+            f"The lease on {self._held} was lost: {why}. Nothing of this run was lost; start the command again to "
+            "resume it."
+        )
 
     def _try_to_take(self) -> Lease | None:
         """None when the date is ours now, else the lease that stands in the way."""
         while True:
-            highest = max(self._numbers(), default=0)
+            highest = _newest(self._leases)
             holder = _load(self._leases, _key(highest)) if highest else None
             if holder is not None and holder.is_held(time.time()):
                 return holder
@@ -140,30 +163,40 @@ class DateLock:
         if isinstance(self._leases, LocalRoot):
             return True
         time.sleep(CONFIRM_S)
-        return _load(self._leases, _key(self._number)) == self._lease
+        return self._is_as_written()
 
     def _keep(self) -> None:
         while not self._stop.wait(self._renew_s):
             try:
-                if max(self._numbers(), default=0) != self._number:
-                    self._is_ours = False
+                if not self._is_newest():
+                    _LOG.warning("the lease on %s was lost: another run took it over", self._held)
+                    self._is_ours, self._is_taken = False, True
                     return
                 self._write(replace(self._lease, renewed_at=time.time()))
-            except StorageUnavailable as error:
-                _LOG.warning("the lease on %s could not be renewed: %s", self._held, error)
+                self._failure = None
+            except TaggerError as error:  # whatever it is may pass, as credentials are renewed
+                if self._failure is None:
+                    _LOG.warning("the lease on %s could not be renewed, which is tried again: %s", self._held, error)
+                self._failure = error
+
+    def _is_newest(self) -> bool:
+        return _newest(self._leases) == self._number and self._is_as_written()
+
+    def _is_as_written(self) -> bool:
+        """Whether our lease stands at our number: where several may win it, the last writer has it."""
+        lease = _load(self._leases, _key(self._number))
+        return lease is not None and lease.nonce == self._lease.nonce
 
     def _write(self, lease: Lease) -> None:
         self._leases.write_bytes(_key(self._number), _bytes(lease))
         self._lease = lease
 
-    def _numbers(self) -> list[int]:
-        return [int(found.key.removesuffix(".json")) for found in self._leases.list_objects()]
-
 
 def newest_lease(root: Root, date: Date) -> Lease | None:
     """The lease that decides who holds the date; none where no run ever did."""
-    stored = list(_leases(root, date.isoformat()).list_objects())
-    return _load(_leases(root, date.isoformat()), stored[-1].key) if stored else None
+    place = _leases(root, date.isoformat())
+    number = _newest(place)
+    return _load(place, _key(number)) if number else None
 
 
 def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObject]]]:
@@ -172,8 +205,8 @@ def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObje
 
     now: seconds since 1970. Keys are relative to the root.
     """
-    by_name = itertools.groupby(root.list_objects("work/locks/"), key=lambda stored: stored.key.split("/")[2])
-    for name, group in by_name:
+    stored = (each for each in root.list_objects("work/locks/") if _LEASE.fullmatch(each.key.rpartition("/")[2]))
+    for name, group in itertools.groupby(stored, key=lambda each: each.key.split("/")[2]):
         *older, newest = group
         lease = _load(root, newest.key) if older else None
         if lease is not None and now - lease.renewed_at > RESTS_S:
@@ -183,6 +216,12 @@ def spent_leases(root: Root, now: float) -> Iterator[tuple[Date, list[StoredObje
 
 def _leases(root: Root, date: str) -> Root:
     return root.child("work", "locks", date)
+
+
+def _newest(place: Root) -> int:
+    """The highest number of a lease there, 0 where there is none."""
+    matches = (_LEASE.fullmatch(found.key) for found in place.list_objects())
+    return max((int(match[1]) for match in matches if match), default=0)
 
 
 def _load(place: Root, key: str) -> Lease | None:

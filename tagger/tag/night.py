@@ -45,6 +45,7 @@ from tagger.tag.runs import (
     RunIdentity,
     RunState,
     canonical_digest,
+    give_up,
     next_run_id,
     remove_work,
     save_state,
@@ -195,6 +196,8 @@ class Night:
         for state in unfinished_states(self.root, committed):
             if state.identity == self.identity(state.identity.date) and state.basis == self.basis(committed):
                 return state.identity.date
+            if state.is_overtaken(committed):
+                continue  # given up when the night begins
             _LOG.warning(
                 "Run %s is unfinished and stays so: it was begun with model %s %s, or with other settings or tables",
                 state.run_id, state.identity.model_name, state.identity.model_version,
@@ -213,26 +216,29 @@ class Night:
         return tuple(finished)
 
     def begun(self, identity: RunIdentity) -> RunState | None:
-        """The unfinished run of this identity to go on with. Those that cannot be gone on with are given up."""
+        """The unfinished run of this identity to go on with. Those that cannot be gone on with are given up, and those
+        of other identities that nobody can commit any more."""
         committed = self.tables.committed_run_ids()
         basis = self.basis(committed)
         for state in unfinished_states(self.root, committed):
             if state.identity != identity:
+                # Half a commit is finished, never undone. No other night is at work: this one holds them all.
+                if state.is_overtaken(committed) and not self.tables.has_plan(state.run_id):
+                    give_up(self.root, state, "another was committed since it was planned. Its photos are new again.")
                 continue
             manifest = load_manifest(self.root, state.run_id)
             if state.basis == basis and (manifest is None or manifest.new):
                 _LOG.info("Resuming run %s, begun at %s", state.run_id, state.started_at.isoformat(" ", "seconds"))
                 return state
-            if state.basis != basis:
-                _LOG.warning("Run %s is given up: tables or settings changed since it was planned", state.run_id)
-            save_state(self.root, replace(state, status="aborted"))
+            changed = "tables or settings changed since it was planned"
+            give_up(self.root, state, changed if state.basis != basis else "nothing was new")
         return None
 
     def opened(self, identity: RunIdentity) -> RunState:
         """A new run."""
         committed = self.tables.committed_run_ids()
-        run_id = next_run_id(self.root, identity, committed)
-        state = RunState(run_id, identity, datetime.datetime.now(datetime.UTC), self.basis(committed))
+        run_id, now = next_run_id(self.root, identity, committed), datetime.datetime.now(datetime.UTC)
+        state = RunState(run_id, identity, now, self.basis(committed), committed=canonical_digest(sorted(committed)))
         save_state(self.root, state)
         return state
 
@@ -251,7 +257,7 @@ class Night:
         done = staged_units(self.root, state.run_id)
         if done:
             _LOG.info("%d units are staged already", len(done))
-        worked, layout = Worked(), lay_out(self.config.tag, cluster_capacity())
+        worked, layout = Worked(may_go_on=lock.stop_if_taken), lay_out(self.config.tag, cluster_capacity())
 
         def kept() -> RunState:
             now = state.worked(worked.seconds, busy_s(worked.seconds, layout), worked.max_logit_residual)

@@ -32,7 +32,7 @@ class Worked:
     planned: of the manifest as far as it is written; `is_planned` says that it is complete.
     staged_before: by earlier commands that the run was stopped in.
     handed_out, units: units of work that this command gave to the pipeline, and those of them that are staged.
-    seconds: by stage, summed over processes.
+    seconds: by stage, summed over processes. may_go_on: called with every staged unit; raises where the run must end.
     """
 
     planned: int = 0
@@ -44,6 +44,7 @@ class Worked:
     rejected_by_reason: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     max_logit_residual: float | None = None
+    may_go_on: Callable[[], None] = lambda: None
 
     @property
     def rejected(self) -> int:
@@ -61,7 +62,7 @@ class Worked:
         return self.staged_before + self.tagged + self.rejected
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count a staged unit."""
+        """Count a staged unit. Raises what `may_go_on` does."""
         self.units += 1
         self.tagged += int(row["tagged"])
         self.rejected_by_reason.update(json.loads(row["rejected_by_reason"]))
@@ -69,6 +70,7 @@ class Worked:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
         if not math.isnan(row["residual"]):
             self.max_logit_residual = max(self.max_logit_residual or 0.0, float(row["residual"]))
+        self.may_go_on()
 
 
 class Rates:

@@ -51,6 +51,7 @@ class RunState:
     basis: digest of what its manifest was made from: the committed runs, and which photos were asked for. Once another
     run is committed, the manifest may name photos that are tagged by now, so such a run is not resumed but aborted.
     seconds: time per stage, summed over processes and over the attempts so far; busy_s: of each process on average.
+    committed: digest of the committed runs alone, when it began; null in runs that an older version began.
     """
 
     run_id: str
@@ -61,6 +62,11 @@ class RunState:
     seconds: Mapping[str, float] = field(default_factory=dict)
     busy_s: Mapping[str, float] = field(default_factory=dict)
     max_logit_residual: float | None = None
+    committed: str | None = None
+
+    def is_overtaken(self, committed: Iterable[str]) -> bool:
+        """Whether another run was committed since this one began: whatever the settings, its commit will be refused."""
+        return self.committed not in (None, canonical_digest(sorted(committed)))
 
     def worked(
         self, seconds: Mapping[str, float], busy_s: Mapping[str, float], max_logit_residual: float | None
@@ -88,6 +94,12 @@ def canonical_digest(values: Any) -> str:
 def save_state(root: Root, state: RunState) -> None:
     """Write `work/<run_id>/run.json`, whole or not at all."""
     root.write_bytes(_state_key(state.run_id), json.dumps(asdict(state), default=_iso, indent=1).encode())
+
+
+def give_up(root: Root, state: RunState, why: str) -> None:
+    """Abort a run, as people may: its photos are new again, a vacuum may remove what it staged, and the log says so."""
+    _LOG.warning("Run %s is given up: %s", state.run_id, why)
+    save_state(root, replace(state, status="aborted"))
 
 
 def load_state(root: Root, run_id: str) -> RunState:

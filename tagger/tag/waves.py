@@ -27,6 +27,7 @@ def stage_wave(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagg
             staged = staged_units(job.root, job.stamp.run_id)
             gained = [unit for unit in left if unit.name in staged]
             left = [unit for unit in left if unit.name not in staged]
+            worked.handed_out = worked.units  # nothing is in work any more
             # Some were staged while the pipeline failed, and not told of.
             worked.staged_before += sum(unit.count for unit in gained) - (worked.done - counted)
             if not gained:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pyarrow.fs
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
-from tagger.storage import open_file, open_root
+from tagger.storage import open_file, open_root, outages_told
 
 # Few characters around "/" (0x2F) in byte order, so that folders and files with a common start are frequent.
 names = st.text("a!-.0é😀", min_size=1, max_size=4).filter(lambda name: name.strip(".") != "")
@@ -176,6 +177,35 @@ def test_a_disk_that_does_not_answer_is_an_outage_and_no_absence(root, monkeypat
             look()
 
 
+@pytest.mark.parametrize(
+    ("number", "error", "told"),
+    [
+        (errno.EIO, StorageUnavailable, "Try again when that disk answers"),
+        (errno.ESTALE, StorageUnavailable, "Try again when that disk answers"),
+        (errno.EACCES, BadInput, "Correct the path or its permissions"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_like_one_that_cannot_be_written(root, monkeypatch, number, error, told):
+    root.write_bytes("a", b"")
+
+    def broken(path, **_):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    for read in (lambda: root.read_bytes("a"), lambda: root.create_once("a", b"")):
+        with pytest.raises(error, match=f"Could not read .*/a: {os.strerror(number)}. {told}"):
+            read()
+    monkeypatch.setattr(Path, "stat", broken)
+    with pytest.raises(error, match="Could not look at"):
+        root.exists("a")
+
+
+def test_a_folder_is_read_as_no_file(root):
+    root.write_bytes("a/b", b"")
+    with pytest.raises(BadInput, match="Could not read .*/a: Is a directory"):
+        root.read_bytes("a")
+
+
 def test_what_cannot_be_a_photo_is_no_file(root):
     root.write_bytes("a", b"")
     os.mkfifo(Path(root.uri, "pipe"))
@@ -327,6 +357,69 @@ def test_a_key_of_another_bucket_is_asked_for_in_ones_own(monkeypatch):
     for key in keys:
         open_root("s3://bucket/shop").read_bytes(key)
     assert asked == [("bucket", f"shop/{key}") for key in keys]
+
+
+class Refusing:
+    """An S3 client that answers every request with the errors in turn, the last again and again."""
+
+    def __init__(self, *codes):
+        self.codes, self.requests = list(codes), 0
+
+    def _answer(self, **_):
+        self.requests += 1
+        code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
+        if code:
+            raise ClientError({"Error": {"Code": code}}, "Request")
+
+    get_object = put_object = head_object = delete_object = list_objects_v2 = _answer
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """Starts an S3 root of such a client. The pauses between tries are left out."""
+
+    def start(*codes):
+        client = Refusing(*codes)
+        monkeypatch.setattr("tagger.storage.s3_client", lambda: client)
+        return open_root("s3://bucket/shop"), client
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    return start
+
+
+def test_a_conditional_write_that_met_another_is_tried_again(s3):
+    root, client = s3("ConditionalRequestConflict", "ConditionalRequestConflict", None)
+    assert root.create_once("a", b"") and client.requests == 3
+
+
+@pytest.mark.parametrize("codes", [("ConditionalRequestConflict",) * 5, ("PreconditionFailed",)])
+def test_a_conditional_write_that_finds_nothing_there_is_an_outage(s3, codes):
+    root, client = s3(*codes, "NoSuchKey")
+    with pytest.raises(StorageUnavailable, match="Could not create s3://bucket/shop/a: another process"):
+        root.create_once("a", b"")
+    assert client.requests == len(codes) + 1
+
+
+def test_an_expired_token_is_told_alike_whatever_is_done(s3):
+    root, _ = s3("ExpiredToken")
+    for act in (
+        lambda: root.read_bytes("a"),
+        lambda: root.write_bytes("a", b""),
+        lambda: root.create_once("a", b""),
+        lambda: root.delete("a"),
+        lambda: root.stat("a"),
+        root.check,
+    ):
+        with pytest.raises(BadInput, match="ExpiredToken"):
+            act()
+
+
+@pytest.mark.parametrize(
+    "words", ["AWS Error UNKNOWN (HTTP status 400) during HeadObject operation: No response body", "<Code>ExpiredToken"]
+)
+def test_an_expired_token_is_told_alike_by_the_other_libraries(root, words):
+    with pytest.raises(BadInput, match="Check the credentials"), outages_told(root):
+        raise OSError(words)
 
 
 def test_a_relative_folder_and_a_home_folder_are_made_absolute(tmp_path, monkeypatch):

@@ -56,6 +56,7 @@ def root(tmp_path):
     images.delete("gone")
     images.write_bytes("changed", photo(color=(0, 0, 250)) + b"\0")
     images.write_bytes("broken", b"nothing")
+    images.write_bytes("folder/photo", b"")
     return root
 
 
@@ -66,6 +67,7 @@ def root(tmp_path):
         ("gone", "the photo is gone"),
         ("changed", "the photo has changed since it was tagged"),
         ("broken", "the photo cannot be read: not_an_image"),
+        ("folder", "the photo cannot be read"),
     ],
 )
 def test_a_photo_that_cannot_be_shown_is_grey_in_its_shape_and_says_why(root, key, words):

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 
@@ -47,3 +48,15 @@ def test_who_lost_the_nights_knows_when_asked(root):
         root.write_bytes(f"work/locks/{NIGHTS}/00000099.json", other.encode())
         with pytest.raises(DateLocked, match="took it over"):
             claim.check()
+
+
+@pytest.mark.parametrize("name", [NIGHTS, DAY])
+def test_who_lost_either_hears_of_it_at_work(root, monkeypatch, name):
+    monkeypatch.setattr("tagger.tag.claim.DateLock", partial(DateLock, renew_s=0.02))
+    with claimed(root, DAY, 0) as claim:
+        claim.stop_if_taken()
+        root.write_bytes(f"work/locks/{name}/00000099.json", json.dumps(asdict(Lease("o", "b", 1, 0.0))).encode())
+        deadline = time.monotonic() + 30
+        with pytest.raises(DateLocked, match="took it over"):
+            while time.monotonic() < deadline:
+                claim.stop_if_taken()

@@ -1,3 +1,4 @@
+import contextlib
 import datetime as dt
 import json
 import os
@@ -9,9 +10,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from tagger.errors import DateLocked
-from tagger.storage import Root, open_root
-from tagger.tag.lock import LEASE_S, DateLock, Lease
+from tagger.errors import BadInput, DateLocked, StorageUnavailable
+from tagger.storage import LocalRoot, Root, open_root
+from tagger.tag.lock import LEASE_S, RESTS_S, DateLock, Lease, newest_lease, spent_leases
 
 DAY = dt.date(2026, 11, 22)
 
@@ -42,6 +43,15 @@ def until(happens):
     while not happens():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
+
+
+def refusing(error):
+    """A method of a root that raises the error."""
+
+    def refuse(*_):
+        raise error
+
+    return refuse
 
 
 def dead_pid():
@@ -118,6 +128,106 @@ def test_a_holder_that_was_taken_over_stops_and_leaves_the_successor_alone(root)
         with pytest.raises(DateLocked, match="took it over"):
             lock.check()
     assert lease_of(root)[2] == successor
+
+
+@pytest.mark.parametrize("error", [BadInput("ExpiredToken"), StorageUnavailable("no answer")])
+def test_a_holder_renews_again_after_whatever_error_and_tells_an_outage_once(root, monkeypatch, caplog, error):
+    tried = []
+
+    def refuse(self, key, data):
+        tried.append(key)
+        raise error
+
+    def outage():
+        tried.clear()
+        with monkeypatch.context() as denied:
+            denied.setattr(LocalRoot, "write_bytes", refuse)
+            until(lambda: len(tried) > 2)
+
+    def renewed():
+        before = lease_of(root)[2].renewed_at
+        until(lambda: lease_of(root)[2].renewed_at > before)
+        return caplog.text.count(f"could not be renewed, which is tried again: {error}")
+
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        outage()
+        assert renewed() == 1 and lock.is_held
+        outage()
+        assert renewed() == 2 and lock.is_held
+        lock.stop_if_taken()
+    assert lease_of(root)[2].released
+
+
+def test_why_a_lease_was_lost_is_told(root, monkeypatch):
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        with monkeypatch.context() as denied:
+            denied.setattr("tagger.tag.lock.LEASE_S", 0.1)
+            denied.setattr(LocalRoot, "write_bytes", refusing(BadInput("Not allowed.")))
+            until(lambda: not lock.is_held)
+            with pytest.raises(DateLocked, match=r"was not renewed for 0 s \(Not allowed.\)"):
+                lock.check()
+            lock.stop_if_taken()  # storage may answer again before anybody wants the date
+
+
+def test_a_run_at_work_hears_of_a_lost_lease_without_a_look(root):
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        lock.stop_if_taken()
+        put(root, Lease("other", "boot", 1, time.time()))
+        until(lambda: not lock.is_held)
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.stop_if_taken()
+
+
+@pytest.mark.parametrize("error", [BadInput("ExpiredToken"), StorageUnavailable("no answer")])
+def test_a_date_that_cannot_be_given_back_expires_and_hides_no_other_error(root, monkeypatch, error):
+    with pytest.raises(KeyError), DateLock(root, DAY, 0, renew_s=60):
+        monkeypatch.setattr(LocalRoot, "write_bytes", refusing(error))
+        raise KeyError
+
+
+def overwrite(root):
+    """A lease at the holder's own number, as of a conditional write that also won, only later."""
+    leases, key, _ = lease_of(root)
+    winner = Lease("other", "boot", 1, time.time(), nonce="other")
+    leases.write_bytes(key, json.dumps(asdict(winner)).encode())
+    return winner
+
+
+def test_a_holder_whose_number_another_won_too_leaves_the_last_writer_alone(root):
+    with DateLock(root, DAY, 0, renew_s=0.02) as lock:
+        winner = overwrite(root)
+        until(lambda: not lock.is_held)
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.stop_if_taken()
+    assert lease_of(root)[2] == winner
+
+
+def test_a_holder_that_asks_knows_that_another_won_its_number_and_does_not_give_it_back(root):
+    with DateLock(root, DAY, 0, renew_s=60) as lock:
+        winner = overwrite(root)
+        with pytest.raises(DateLocked, match="took it over"):
+            lock.check()
+    assert lease_of(root)[2] == winner
+
+
+@pytest.mark.parametrize(("age_s", "is_held"), [(0, True), (LEASE_S + 1, False)])
+def test_a_lease_of_an_older_version_holds_as_it_did(root, age_s, is_held):
+    older = {"host": "other", "boot_id": "boot", "pid": 1, "renewed_at": time.time() - age_s, "released": False}
+    root.write_bytes("work/locks/2026-11-22/00000007.json", json.dumps(older).encode())
+    with pytest.raises(DateLocked) if is_held else contextlib.nullcontext():
+        DateLock(root, DAY, 0).__enter__().release()
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".nfs0001", "notes.txt", "notes.json", "00000099.json~"])
+def test_a_file_that_is_no_lease_is_passed_over(root, name):
+    root.write_bytes(f"work/locks/2026-11-22/{name}", b"stray")
+    for number in (1, 2):
+        with DateLock(root, DAY, 0) as lock:
+            lock.check()
+            assert newest_lease(root, DAY).pid == os.getpid()
+            assert root.exists(f"work/locks/2026-11-22/{number:08d}.json")
+    [(date, spent)] = spent_leases(root, time.time() + 2 * RESTS_S)
+    assert (date, [found.key for found in spent]) == (DAY, ["work/locks/2026-11-22/00000001.json"])
 
 
 def test_of_many_that_see_an_expired_lease_one_takes_it(root):

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from tagger.errors import DateLocked
 from tagger.tag import progress as module
 from tagger.tag.progress import Progress, Rates, Worked
 
@@ -33,6 +34,16 @@ def test_staged_units_add_up():
         worked.add(row(rejected={"empty": 1}, residual=residual))
     assert (worked.tagged, worked.rejected, worked.done, worked.seconds) == (6, 3, 19, {"tag": 1.5})
     assert (worked.max_logit_residual, worked.rejected_by_reason) == (2e-6, {"empty": 3})
+
+
+def test_a_run_that_may_not_go_on_ends_with_the_next_staged_unit():
+    def lost():
+        raise DateLocked("another run took it over")
+
+    worked = Worked(may_go_on=lost)
+    with pytest.raises(DateLocked):
+        worked.add(row())
+    assert worked.tagged == 2  # it is staged all the same
 
 
 def test_progress_is_a_line_an_interval_and_promises_nothing_before_it_can_be_known(clock, caplog):

@@ -1,4 +1,5 @@
 import datetime as dt
+import json
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,21 @@ def test_work_folders_are_found_whatever_lies_in_them_and_beside_them(root):
     assert sorted(work_run_ids(root)) == [
         "20261122-00000000-001", "20261122-00000000-0010", "20261123-00000000-001"
     ]  # fmt: skip
+
+
+def test_a_run_is_overtaken_by_any_commit_since_it_began():
+    begun = state(1, committed=canonical_digest(["r1", "r2"]))
+    assert not begun.is_overtaken({"r2", "r1"}) and begun.is_overtaken({"r1", "r2", "r3"})
+    assert not state(1).is_overtaken({"r1"})  # of an older version, which did not note what was committed
+
+
+def test_a_state_of_an_older_version_is_read(root):
+    save_state(root, state(1))
+    key = f"work/{state(1).run_id}/run.json"
+    told = json.loads(root.read_bytes(key))
+    del told["committed"]
+    root.write_bytes(key, json.dumps(told).encode())
+    assert load_state(root, state(1).run_id) == state(1)
 
 
 def test_unfinished_runs_are_newest_first_without_committed_and_aborted_ones(root):
