@@ -131,7 +131,7 @@ class TrainConfig(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """What layers compute in; auto is bfloat16 on GPUs that have it in hardware, else float32."""
     threads: Positive | None = None
-    """TensorFlow threads a worker; null shares the node's cores among the workers."""
+    """TensorFlow threads a worker; null shares the node's CPUs, as Ray counts them, among its workers."""
     input_threads: Positive = 1
     """Threads that make a worker's batches; each makes about 1,000 pictures a second."""
     seed: int = 0
