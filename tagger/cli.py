@@ -112,8 +112,9 @@ def tag(
     needs_root(loaded)
     from tagger.cluster import connected
     from tagger.tag import night
+    from tagger.tag.serving import find_serving
 
-    serving = night.find_serving(loaded)
+    serving = find_serving(loaded)
     with connected(loaded.ray):
         facts = (night.dry_run if dry_run else night.run)(loaded, serving).facts()
     print(facts_as(facts, style))
@@ -324,8 +325,8 @@ def verify(
 ) -> None:
     """Prove the ledger of a date, or of --all: listed new = tagged + rejected, no key twice, every file as committed.
 
-    Lines that begin with "info" break no promise: files that no table knows,
-    and rows of runs that are not committed, which no view shows.
+    Lines that begin with "info" break no promise: files that no table knows, photos that
+    two runs tagged, and rows of runs that are not committed, which no view shows.
 
     tagger verify root=s3://bucket/shop date=2026-11-22
     tagger verify root=s3://bucket/shop --all
@@ -342,6 +343,7 @@ def verify(
         if loaded.date and all(finding.verdict == "info" for finding in findings):
             raise BadInput(f"No run of {night} is committed.")
         wrong += [] if all(finding.is_ok for finding in findings) else [str(night)]
+    print("".join(f"{finding.as_text()}\n" for finding in proof.across(loaded.date)), end="")
     if wrong:
         raise GateRefused(f"The ledger of {', '.join(wrong)} does not add up; see above.")
 

@@ -77,19 +77,43 @@ def stream_keys(connection: duckdb.DuckDBPyConnection, root: Root, date: datetim
     consumer slower than the files does not fill the memory.
     """
     for name in ("tags", "rejects"):
-        scanner = (
-            Tables(root)
-            .dataset(name)
-            .scanner(
-                columns=["run_id", "image_key"],
-                filter=pc.field(PARTITION) == date,
-                batch_size=ROW_GROUP_ROWS,
-                batch_readahead=1,
-                fragment_readahead=1,
-                use_threads=False,
-            )
+        connection.register(f"{name}_keys", _stream(root, name, ["run_id", "image_key"], date))
+
+
+def stream_photos(connection: duckdb.DuckDBPyConnection, root: Root, runs: pa.Table) -> None:
+    """Register `photos`: image_key and etag of each row of `tags`, with the columns of its row of `runs` but run_id,
+    which are null for a run that `runs` lacks. A stream, as above.
+
+    Joined here: DuckDB cannot know that one side is small, and would hold the other.
+    """
+    ids, told = runs["run_id"].combine_chunks(), runs.drop_columns("run_id")
+    rows = _stream(root, "tags", ["run_id", "image_key", "etag"], None)
+    schema = pa.schema([*told.schema, rows.schema.field("image_key"), rows.schema.field("etag")])
+    columns = [column.combine_chunks() for column in told.columns]
+
+    def joined() -> Iterator[pa.RecordBatch]:
+        for batch in rows:
+            at = pc.index_in(batch["run_id"], value_set=ids)
+            of_run = [pc.take(column, at) for column in columns]
+            yield pa.record_batch([*of_run, batch["image_key"], batch["etag"]], schema=schema)
+
+    connection.register("photos", pa.RecordBatchReader.from_batches(schema, joined()))
+
+
+def _stream(root: Root, table: str, columns: list[str], date: datetime.date | None) -> pa.RecordBatchReader:
+    scanner = (
+        Tables(root)
+        .dataset(table)
+        .scanner(
+            columns=columns,
+            filter=None if date is None else pc.field(PARTITION) == date,
+            batch_size=ROW_GROUP_ROWS,
+            batch_readahead=1,
+            fragment_readahead=1,
+            use_threads=False,
         )
-        connection.register(f"{name}_keys", scanner.to_reader())
+    )
+    return scanner.to_reader()
 
 
 def run_query(root: Root, sql: str) -> pa.Table:

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
+from tagger.errors import StorageUnavailable
 from tagger.storage import Root, outages_told
 from tagger.tables.log import LoggedFile, TableLog
-from tagger.tables.query import ask, connect, stream_keys
+from tagger.tables.query import ask, connect, stream_keys, stream_photos
 from tagger.tables.schema import PARTITION
 
 _PART = re.compile(r"part-(?P<run_id>.+)-\d+-(?P<digest>[0-9a-f]{16})\.parquet")
@@ -53,6 +54,23 @@ GROUP BY run_id
 """
 
 
+_COMMITTED = """
+SELECT run_id, row_number() OVER (ORDER BY run_id) AS run, $date IS NULL OR date = $date AS is_asked_for,
+       dense_rank() OVER (ORDER BY model_name, model_version, config_digest) AS answers
+FROM runs ORDER BY run_id
+"""
+
+# Numbers for runs, and nothing but numbers from the aggregates: so DuckDB can spill what it holds.
+_AGAIN = """
+SELECT before, run, count(*) AS photos, min(image_key, 3) AS first
+FROM (
+    SELECT image_key, min(run) AS before, max(run) AS run
+    FROM photos WHERE run IS NOT NULL GROUP BY image_key, etag, answers
+    HAVING min(run) < max(run) AND bool_or(is_asked_for))
+GROUP BY before, run ORDER BY run, before
+"""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One statement about a run or a file. `info` is worth knowing and breaks no promise."""
@@ -73,8 +91,9 @@ class Finding:
 
 
 def verify(root: Root, date: datetime.date) -> list[Finding]:
-    """What there is to say about a date; see `Proof.of`."""
-    return Proof(root).of(date)
+    """What there is to say about a date; see `Proof.of` and `Proof.across`."""
+    proof = Proof(root)
+    return [*proof.of(date), *proof.across(date)]
 
 
 class Proof:
@@ -96,6 +115,21 @@ class Proof:
         if all(finding.is_ok for finding in found):
             found += self._runs(date)
         return found
+
+    def across(self, date: datetime.date | None) -> Iterator[Finding]:
+        """Photos of a date, or of all dates, that more than one committed run tagged with the same model and settings:
+        worth knowing, since `tag.retag=all` wants that and a run's record does not tell it."""
+        try:
+            runs = ask(self._connection, self._root, _COMMITTED, {"date": date})
+            stream_photos(self._connection, self._root, runs)
+            found = self._ask(_AGAIN)
+        except StorageUnavailable as error:  # or a file of another date is damaged, which a proof of that date tells
+            yield Finding("tags", "info", f"whether a photo was tagged in more than one run is not known: {error}")
+            return
+        for again in found:
+            before, run_id = (runs["run_id"][again[name] - 1].as_py() for name in ("before", "run"))
+            told = f"{again['photos']} photos were tagged by {before} too, with the same model and settings"
+            yield Finding(run_id, "info", f"{told}, as tag.retag=all does: {', '.join(again['first'])}")
 
     def _runs(self, date: datetime.date) -> Iterator[Finding]:
         """The ledgers of a date's runs: records against rows, rows against views."""

@@ -311,6 +311,19 @@ def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
     assert (summary.resumed, summary.tagged, count(disk, "runs")) == (True, 2, 1)
 
 
+def test_a_refused_run_does_not_stop_the_next_night(disk, caplog):
+    images = fill(disk, 2)
+    for n in range(4):
+        images.write_bytes(f"{n}.txt", b"no picture")
+    with pytest.raises(GateRefused):
+        night.run(config(disk, max_reject_share=0.2), serving())
+    fill(disk, 12)
+    summary = night.run(config(disk, max_reject_share=0.2).model_copy(update={"date": None}), serving())
+    assert "4 of 6 photos (66.7%) were rejected" in caplog.text and "Tonight's run takes up its photos" in caplog.text
+    assert (summary.tagged, summary.rejected, count(disk, "runs"), count(disk, "current")) == (12, 4, 1, 12)
+    assert summary.date > DAY and summary.finished_earlier == ()
+
+
 def test_one_bad_photo_of_a_small_night_is_a_reject_and_stops_nothing(disk):
     fill(disk, 2).write_bytes("a.txt", b"no picture")
     summary = night.run(config(disk, max_reject_share=0.2), serving())

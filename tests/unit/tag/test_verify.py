@@ -75,14 +75,15 @@ def compacted(root):
 
 def test_a_compacted_date_is_proven_by_rows_and_keys_of_each_run(compacted):
     found = verify(compacted, DAY)
-    assert [f.verdict for f in found] == ["ok"] * 12  # three files, four statements on each of two runs, the views
-    assert [f.text for f in found if f.subject == "r2"] == [
+    # Three files, four statements on each of two runs, the views; then that both runs tagged the same photos.
+    assert [f.verdict for f in found] == ["ok"] * 12 + ["info"]
+    assert [f.text for f in found[:12] if f.subject == "r2"] == [
         "3 new = 2 tagged + 1 rejected",
         "its record says 2 tagged, 1 rejected",
         "no photo in more than one row",
         "its transactions are in",
     ]
-    assert found[0].text.startswith("4 rows, ") and found[-1].text == "tags shows 4 rows, rejects 2"
+    assert found[0].text.startswith("4 rows, ") and found[11].text == "tags shows 4 rows, rejects 2"
 
 
 def test_a_run_committed_again_after_compaction_is_found(compacted, tmp_path):
@@ -128,6 +129,55 @@ def test_rows_under_another_date_than_their_record_are_found(root):
     assert [(f.subject, f.text) for f in verify(root, later) if not f.is_ok] == [
         ("views", "tags shows 1 rows, rejects 0; the committed runs have 0 and 0")
     ]
+
+
+LATER = DAY + dt.timedelta(1)
+
+
+def tagged(root, run_id, *keys, date=LATER, model="1", **values):
+    rows = unit([tag(key, run_id, date=date, **values) for key in keys], [reject("z", run_id, date=date)])
+    commit_unit(Tables(root), run_id, rows, date=date, model_version=model)
+
+
+def twice(root, date):
+    return [(f.verdict, f.subject, f.text) for f in Proof(root).across(date)]
+
+
+@pytest.mark.parametrize("date", [DAY, LATER, None])
+def test_a_photo_that_two_runs_tagged_alike_is_worth_knowing(root, date):
+    tagged(root, "r1", "a", "b", "c", date=DAY)
+    tagged(root, "r2", "b", "c", "d")
+    told = "2 photos were tagged by r1 too, with the same model and settings, as tag.retag=all does: b, c"
+    assert twice(root, date) == [("info", "r2", told)]
+
+
+@pytest.mark.parametrize("other", [{"model": "2"}, {"etag": "e2"}])
+def test_a_photo_that_changed_or_met_another_model_is_tagged_again_rightly(root, other):
+    tagged(root, "r1", "a", date=DAY)
+    tagged(root, "r2", "a", **other)
+    assert twice(root, None) == []
+
+
+def test_only_photos_of_the_date_and_of_committed_runs_are_compared(root):
+    tagged(root, "r1", "a", date=DAY)
+    tagged(root, "r2", "a")
+    assert twice(root, DAY + dt.timedelta(2)) == []
+    commit_in_part(root, begin(root, 2), ("rejects", "tags"))
+    tagged(root, "r3", f"{run_id_of(2)}/a", date=DAY + dt.timedelta(2))
+    assert twice(root, DAY + dt.timedelta(2)) == []
+
+
+def test_without_any_run_there_is_nothing_to_compare(root):
+    assert twice(root, None) == twice(root, DAY) == []
+
+
+def test_a_damaged_file_of_another_date_leaves_a_date_proven(root, tmp_path):
+    tagged(root, "r1", "a", date=DAY)
+    tagged(root, "r2", "b")
+    next((tmp_path / "tables" / "tags" / f"date={LATER}").rglob("part-*.parquet")).unlink()
+    assert wrong(root) == []
+    [told] = twice(root, DAY)
+    assert told[:2] == ("info", "tags") and told[2].startswith("whether a photo was tagged in more than one run is not")
 
 
 def test_all_dates_are_those_with_committed_files(root):
