@@ -27,6 +27,7 @@ BASE = (
 ROWS: dict[str, tuple[str, ...]] = {
     "base": (),
     "no flips, no moves": ("train.flip=false", "train.shift=0"),
+    "flips alone": ("train.shift=0",),
     "constant step size": ("train.schedule=constant",),
     "warm-up": ("train.warmup_steps=200",),
     "larger steps": ("train.learning_rate=0.002", "train.warmup_steps=200"),
@@ -38,6 +39,11 @@ ROWS: dict[str, tuple[str, ...]] = {
     "averaging": ("train.averaging=0.99",),
     "full size throughout": ("train.sizes={}",),
     "backgrounds": ("train.replace_background=0.5",),
+    "few backgrounds": ("train.replace_background=0.25",),
+    "many backgrounds": ("train.replace_background=0.75",),
+    "no dropout": ("train.dropout=0",),
+    "slow statistics": ("train.batch_norm_momentum=0.99",),
+    "padded": ("catalog.fit=pad",),
     "no transfer": ("train.transfer=false",),
     "residual trunk": ("train.trunk=residual_cnn", "train.width=1.0"),
     "with small photos": ("catalog.labels_glob=labels/*.csv",),
@@ -66,6 +72,7 @@ def trained(root: Path, row: str, seed: int) -> bool:
     print(f"{version(row, seed)}: {'going on' if resume else 'starting'}", file=sys.stderr, flush=True)
     text = os.environ | {"TAGGER_LOG_FORMAT": "text"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=text) as process:
+        line = ""
         for line in process.stderr or ():
             words = line.split()
             if "training run train-" in line:
@@ -73,7 +80,10 @@ def trained(root: Path, row: str, seed: int) -> bool:
                 started.write_text(next(word for word in words if word.startswith("train-")))
             if " epoch " in line and "loss" in line:
                 print(line, end="", file=sys.stderr, flush=True)
-    return bundle_of(root, row, seed)
+    there = bundle_of(root, row, seed)
+    if not there:
+        print(f"{version(row, seed)}: not trained: {line.strip()}", file=sys.stderr, flush=True)
+    return there
 
 
 def print_curves(root: Path, names: Sequence[str]) -> None:
@@ -106,10 +116,12 @@ def main() -> None:
     wanted = [(row, seed) for seed in arguments.seeds for row in arguments.rows]
     there = [each for each in wanted if (bundle_of if arguments.table else trained)(root, *each)]
     if not there:
-        sys.exit("No row is trained. Leave out --table, or look at the training's own words above.")
+        sys.exit("No row is trained.")
     names = [version(*each) for each in there]
     print_figures(root, arguments.data, names)
     print_curves(root, names)
+    if missing := [version(*each) for each in wanted if each not in there]:
+        sys.exit(f"Not trained: {', '.join(missing)}")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ COUNTS = (241_000, 10_000_000)
 PICTURE_BYTES = 128 * 128 * 3  # 48 KiB of uint8
 MASK_BYTES = 128 * 128 // 8  # 2 KiB of bits
 FIT_SHARE = 0.70  # of the items, where the labels have no column `split` (tagger/catalog/split.py)
+OBSERVED_SHARES = (0.12, 0.09, 0.09, 0.09)  # select, calibrate, report; report again by the bundle that serves
+OBSERVED_RATE = 33.0  # photos a second and core with masks and maps, and with decoding: docs/scale.md
+EVIDENCE_BYTES = 1012  # an item, 24 types, 20 colors and 192 features: tagger/tag/observe.py
 WORKERS, BATCH = 8, 1024  # configs/multi-gpu.yaml
 DECODE_CPUS = 48  # 8 workers x 6 CPUs, before they start
 WEIGHT_BYTES = 4  # float32, whatever layers compute in
@@ -102,7 +105,21 @@ def catalogue_lines(count: int, row_bytes: float, measured: Measured) -> dict[st
         "an epoch's traffic of shards, all workers": f"{traffic / 1e9:,.0f} GB",
         "the same through one node's 25 Gbit/s": f"{traffic / LINK_BYTES_S / 60:.1f} min",
         f"an epoch on CPUs, seed_cnn 0.5, one worker at {measured.rate:g}/s": f"{fit / measured.rate / 3600:.1f} h",
-        f"an epoch's input, {WORKERS} threads": f"{fit * measured.input_ms / 1000 / WORKERS / 60:.1f} min",
+        "an epoch's input, one thread a worker": f"{fit * measured.input_ms / 1000 / WORKERS / 60:.1f} min",
+        **_last_lines(count),
+    }
+
+
+def _last_lines(count: int) -> dict[str, str]:
+    """What the one process after the workers has to do."""
+    observed, once = count * sum(OBSERVED_SHARES), count * sum(OBSERVED_SHARES[:-1])
+    # Every shard holds items of every role: each pass reads them all.
+    traffic = len(OBSERVED_SHARES) * count * PICTURE_BYTES
+    return {
+        "items observed to calibrate and measure": f"{observed:,.0f}",
+        f"calibrating and measuring, one process at {OBSERVED_RATE:g}/s": f"{observed / OBSERVED_RATE / 3600:.1f} h",
+        "shards read for it": f"{traffic / 1e9:,.0f} GB",
+        "answers held for it": f"{once * EVIDENCE_BYTES / 1e9:.2f} GB",
     }
 
 

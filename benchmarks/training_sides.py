@@ -193,7 +193,7 @@ def run_plain(address: str, variants: Mapping[str, Plain], batch: int, threads: 
     """A process of plain loops."""
     from tagger.train.learner import limit_threads
 
-    limit_threads(threads, 1)
+    limit_threads(threads)
     serve(address, {name: plain_turn(variant, batch) for name, variant in variants.items()})
 
 
@@ -201,7 +201,7 @@ def run_learner(address: str, plan: StagePlan, shards: tuple[Shard, ...]) -> Non
     """A process of the Learner, without Ray."""
     from tagger.train.learner import limit_threads
 
-    limit_threads(plan.threads, 1)
+    limit_threads(plan.threads)
     serve(address, learner_turns(plan, shards))
 
 
@@ -212,7 +212,7 @@ def run_ray_worker(config: dict[str, Any]) -> None:
     from tagger.train.learner import limit_threads
 
     context = ray.train.get_context()
-    limit_threads(config["plan"].threads, context.get_local_world_size())
+    limit_threads(config["plan"].threads)
     ranks = context.get_world_rank(), context.get_world_size()
     serve(config["address"], learner_turns(config["plan"], config["shards"], *ranks))
 

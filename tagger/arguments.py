@@ -1,11 +1,11 @@
 """What every command takes: the configuration file, overrides in any order, and the flags for top-level keys."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from tagger.config import Config
+from tagger.config import Config, RetriedReason
 from tagger.config_file import OVERRIDE, load_config
 from tagger.entry import start_logging
 from tagger.errors import BadInput
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tagger.storage import Root
 
 _OPERANDS = "Operands (a photo, SQL) and overrides, in any order."
+_RETRY_HELP = "Also what was rejected for good: `all`, or for one reason. Same as tag.retry_rejects=REASON."
 ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="YAML file, see configs/.")]
 RootOption = Annotated[str | None, typer.Option("--root", metavar="URI", help="Same as root=URI.")]
 ImagesOption = Annotated[str | None, typer.Option("--images", metavar="URI", help="Same as images=URI.")]
@@ -36,10 +37,25 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return checked
 
 
+def _all_or_reason(value: str | None) -> str | None:
+    """A check of --retry-rejects, which takes the next argument whatever it is."""
+    if value is not None and value not in get_args(RetriedReason):
+        first, *reasons = get_args(RetriedReason)
+        raise BadInput(
+            f"--retry-rejects took {value!r} as its reason. Write --retry-rejects {first}, or {', '.join(reasons)}."
+        )
+    return value
+
+
 FormatOption = Annotated[
     str, typer.Option("--format", help="table, csv or json.", callback=_one_of("table", "csv", "json"))
 ]
 FactsFormat = Annotated[str, typer.Option("--format", help="table or json.", callback=_one_of("table", "json"))]
+
+RetryOption = Annotated[
+    str | None,
+    typer.Option("--retry-rejects", metavar="all|REASON", help=_RETRY_HELP, callback=_all_or_reason),
+]
 
 
 def prepare(config: str | None, arguments: list[str] | None, **flags: str | None) -> tuple[Config, list[str]]:

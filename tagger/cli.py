@@ -19,6 +19,7 @@ from tagger.arguments import (
     ModelOption,
     Operands,
     Overrides,
+    RetryOption,
     RootOption,
     Verbose,
     configured,
@@ -52,7 +53,6 @@ app.add_typer(runs_app, name="runs")
 _VERSIONS_HELP = "Folder of versions to write into; else the one that holds the old version."
 _RESUME_HELP = "Continue a stopped training: its run id, or `last`. Same as train.resume=RUN."
 _KEYS_HELP = "Look at the photos named here alone: a key a line, or a column image_key. Same as tag.keys_from=FILE."
-_RETRY_HELP = "Also what was rejected for good: all of it, or for one reason. Same as tag.retry_rejects=REASON."
 _DRY_RUN_HELP = "Only tell what is new, how long it would take and what it would cost."
 _SHEET_HELP = "A contact sheet instead of one photo."
 _SUSPECTS_HELP = "Labels that look wrong, as a page with photos for a person to decide."
@@ -94,9 +94,7 @@ def tag(
     model: ModelOption = None,
     date: DateOption = None,
     keys_from: Annotated[str | None, typer.Option("--keys-from", metavar="FILE", help=_KEYS_HELP)] = None,
-    retry_rejects: Annotated[
-        str | None, typer.Option("--retry-rejects", metavar="all|REASON", help=_RETRY_HELP)
-    ] = None,
+    retry_rejects: RetryOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_RUN_HELP)] = False,
     style: FormatOption = "table",
     verbose: Verbose = False,
@@ -114,8 +112,9 @@ def tag(
     needs_root(loaded)
     from tagger.cluster import connected
     from tagger.tag import night
+    from tagger.tag.serving import find_serving
 
-    serving = night.find_serving(loaded)
+    serving = find_serving(loaded)
     with connected(loaded.ray):
         facts = (night.dry_run if dry_run else night.run)(loaded, serving).facts()
     print(facts_as(facts, style))

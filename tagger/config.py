@@ -131,7 +131,7 @@ class TrainConfig(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """What layers compute in; auto is bfloat16 on GPUs that have it in hardware, else float32."""
     threads: Positive | None = None
-    """TensorFlow threads a worker; null shares the node's cores among the workers."""
+    """TensorFlow threads a worker; null shares the node's CPUs, as Ray counts them, among its workers."""
     input_threads: Positive = 1
     """Threads that make a worker's batches; each makes about 1,000 pictures a second."""
     seed: int = 0
@@ -146,6 +146,8 @@ class TrainConfig(_Section):
     """Pictures between checkpoints within an epoch, for long epochs; null saves after every epoch."""
     data_note: str = ""
     """What the model card says of the photos: where they are from, under which licence."""
+    limits_note: str = ""
+    """What the model card says of the limits beside its own figures, such as what was measured elsewhere."""
     resume: str | None = None
     """Run id of a stopped training to continue, or `last`; null starts a fresh one."""
     tensorboard: str | None = None
@@ -167,9 +169,14 @@ class TagConfig(_Section):
     unit_size: Annotated[int, Field(ge=1, le=4096)] = 256
     """Photos in one unit of work; a unit is staged in one atomic write."""
     max_reject_share: Share = 0.2
-    """Largest share of final rejects; above it nothing is committed (exit 3)."""
+    """Largest share of final rejects; surely above it (its 95 % interval is, so that a small night has a few more),
+    nothing is committed (exit 3)."""
+    max_unreachable_share: Share = 0.5
+    """Largest share of photos that storage refuses or does not find, archived ones left out; surely above it, as with
+    `max_reject_share`, nothing is committed (exit 2 or 5) and the next start fetches them again."""
     max_flagged_share: Share | None = None
-    """Largest share of tagged photos that may need review; above it nothing is committed (exit 3). Null: any."""
+    """Largest share of tagged photos that may need review; surely above it, as with `max_reject_share`, nothing is
+    committed (exit 3). Null: any."""
     watch_depth: Annotated[int, Field(ge=0)] = 1
     """Leading folders of a key that make a group whose distributions are watched (docs/drift.md); 0 makes none."""
     retag: Literal["none", "model", "config", "all"] = "none"

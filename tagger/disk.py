@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from tagger.errors import BadInput, StorageUnavailable
+from tagger.errors import AccessDenied, BadInput, StorageUnavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
-_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
+_DENIED = {errno.EACCES, errno.EPERM}
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, *_DENIED}
 _NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _WRITING = ".writing-"
 Kind = Literal["file", "folder", "neither"]
@@ -79,7 +80,7 @@ def read(path: Path) -> bytes:
 def kind_of(path: Path) -> Kind:
     """What stands there; a pipe or a device is neither.
 
-    StorageUnavailable where the disk does not answer, BadInput where one may not look.
+    StorageUnavailable where the disk does not answer, AccessDenied where one may not look.
     """
     try:
         mode = path.stat().st_mode
@@ -136,6 +137,5 @@ def _told(error: OSError, action: str) -> Exception:
         return StorageUnavailable(f"{reason}. Make space on that disk.")
     if error.errno in _AWAY:
         return StorageUnavailable(f"{reason}. Try again when that disk answers.")
-    return BadInput(
-        f"{reason}. Correct the path or its permissions; a root's disk must be writable and know hard links."
-    )
+    kind = AccessDenied if error.errno in _DENIED else BadInput
+    return kind(f"{reason}. Correct the path or its permissions; a root's disk must be writable and know hard links.")

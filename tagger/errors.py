@@ -2,6 +2,7 @@
 
 TaggerError                exit 1   never raised itself
 ├── BadInput               exit 2   a person must change something: a path, a value, a file
+│   ├── AccessDenied       exit 2   credentials, or permissions on one place
 │   ├── ConfigError        exit 2   the configuration
 │   ├── LabelsError        exit 2   the labels table
 │   ├── BundleError        exit 2   the trained bundle
@@ -30,6 +31,10 @@ class BadInput(TaggerError):
     """A person must act: nothing changes by trying again."""
 
     exit_code = 2
+
+
+class AccessDenied(BadInput):
+    """Storage refuses one request: the credentials are wrong, or do not reach this one place."""
 
 
 class ConfigError(BadInput):

@@ -93,8 +93,9 @@ def resume(
     from tagger.cluster import connected
     from tagger.tag import night
     from tagger.tag.resume import config_to_resume, resumable
+    from tagger.tag.serving import find_serving
 
-    run, serving = resumable(loaded, run_id), night.find_serving(loaded)
+    run, serving = resumable(loaded, run_id), find_serving(loaded)
     loaded = config_to_resume(loaded, run, serving)
     with connected(loaded.ray):
         summary = night.run(loaded, serving)

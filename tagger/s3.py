@@ -21,7 +21,7 @@ from botocore.config import Config
 from tenacity import retry, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.exceptions import HTTPError
 
-from tagger.errors import BadInput, FetchFailed, StorageUnavailable
+from tagger.errors import AccessDenied, BadInput, FetchFailed, StorageUnavailable
 
 _ARROW_ATTEMPTS = 10
 """Of a request through pyarrow. The growing waits between them add up to a minute, more or less."""
@@ -208,7 +208,7 @@ def _client_error(error: aws.ClientError, action: str, place: str, bucket: str) 
     if code in {"PreconditionFailed", "412", *_CONFLICT}:
         return FileExistsError(place)
     if code in _DENIED:
-        return BadInput(f"Not allowed to {action} {place} ({code}). Check the credentials and the bucket's policy.")
+        return AccessDenied(f"Not allowed to {action} {place} ({code}). Check the credentials and the bucket's policy.")
     return StorageUnavailable(f"Could not {action} {place}: {error}. Try again later.")
 
 

@@ -128,7 +128,8 @@ class Root:
         return next((found.key for found in self.list_objects(prefix, after)), None)
 
     def stat(self, key: str) -> StoredObject:
-        """The facts of one object, without its bytes. FileNotFoundError where there is none.
+        """The facts of one object, without its bytes. FileNotFoundError where there is none, AccessDenied where storage
+        will not say.
 
         The etag and the size are those of the listing. Of the time, S3 tells only whole seconds here.
         """

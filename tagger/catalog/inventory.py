@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +18,14 @@ from pathlib import Path
 import duckdb
 
 from tagger.catalog.listing import KeyRange
-from tagger.catalog.sorted_rows import SortedRows, sort_rows, sorting
+from tagger.catalog.sorted_rows import SortedRows, quoted, sort_rows, sorting
 from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, S3Root, StoredObject, open_file, open_root, outages_told
 
-_NEEDED = {"size": "Size", "lastmodifieddate": "Last modified", "etag": "ETag"}
+_NEEDED = {"key": "Key", "size": "Size", "lastmodifieddate": "Last modified", "etag": "ETag"}
 _FORMATS = ("CSV", "Parquet")
+_FIELD = re.compile(r"\w+")
+_FILE = re.compile(r"\w[\w.-]*")
 _CHUNK_BYTES = 8 << 20
 _THREADS = 4
 
@@ -86,7 +88,7 @@ class _Report:
 
     def column(self, name: str) -> str:
         """The column as SQL, by the field's name in small letters alone: CSV has ETag where Parquet has e_tag."""
-        return f'"{next(field for field in self.fields if _plain(field) == name)}"'
+        return _identifier(next(field for field in self.fields if _plain(field) == name))
 
     def has(self, name: str) -> bool:
         """Whether the inventory tells this."""
@@ -107,7 +109,9 @@ def _read_report(uri: str) -> _Report:
         raise BadInput(f"There is no manifest {uri}. Name the manifest.json of an S3 inventory.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{uri} is no manifest of an S3 inventory ({error!r}). Name its manifest.json.") from error
-    return _Report(place, hashlib.sha256(data).hexdigest(), bucket, kind, _fields(kind, schema), files)
+    fields = _fields(kind, schema)
+    _check_names(uri, fields, [name for name, _ in files])
+    return _Report(place, hashlib.sha256(data).hexdigest(), bucket, kind, fields, files)
 
 
 def _fields(kind: str, schema: str) -> tuple[str, ...]:
@@ -115,6 +119,17 @@ def _fields(kind: str, schema: str) -> tuple[str, ...]:
     if kind == "CSV":
         return tuple(field.strip() for field in schema.split(","))
     return tuple(re.findall(r"\b(?:required|optional)\s+\w+\s+(\w+)", schema))
+
+
+def _check_names(uri: str, fields: Sequence[str], files: Sequence[str]) -> None:
+    """BadInput for a name that S3 would not give: names go into SQL and into paths, and anyone may write a manifest."""
+    odd = [name for name in fields if not _FIELD.fullmatch(name)] + [
+        name for name in files if not _FILE.fullmatch(name)
+    ]
+    if odd:
+        raise BadInput(
+            f"{uri} names {odd[0]!r}, which is no plain name of a column or a file. Name a manifest.json that S3 wrote."
+        )
 
 
 def _checked(report: _Report, images: Root) -> S3Root:
@@ -173,7 +188,7 @@ def _photos(
                {report.column("size")}::BIGINT AS size_bytes,
                {report.column("lastmodifieddate")}::TIMESTAMPTZ AS last_modified
         FROM (SELECT {_object_key(report)} AS object_key, * FROM {_table(report, files)} WHERE {_is_current(report)})
-        WHERE starts_with(object_key, {_quoted(base + prefix)}) AND NOT ends_with(object_key, '/')""")
+        WHERE starts_with(object_key, {quoted(base + prefix)}) AND NOT ends_with(object_key, '/')""")
 
 
 def _object_key(report: _Report) -> str:
@@ -193,17 +208,17 @@ def _is_current(report: _Report) -> str:
 def _table(report: _Report, files: list[str]) -> str:
     """SQL for the rows of all files."""
     if not files:
-        return f"(SELECT {', '.join(f'NULL::VARCHAR AS {field}' for field in report.fields)} WHERE false)"
-    names = f"[{', '.join(map(_quoted, files))}]"
+        return f"(SELECT {', '.join(f'NULL::VARCHAR AS {_identifier(field)}' for field in report.fields)} WHERE false)"
+    names = f"[{', '.join(map(quoted, files))}]"
     if report.format == "Parquet":
         return f"read_parquet({names})"
-    columns = ", ".join(f"{_quoted(field)}: 'VARCHAR'" for field in report.fields)
+    columns = ", ".join(f"{quoted(field)}: 'VARCHAR'" for field in report.fields)
     return f"""read_csv({names}, columns = {{{columns}}}, header = false, auto_detect = false, delim = ',',
                         quote = '"', escape = '"')"""
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain(field: str) -> str:

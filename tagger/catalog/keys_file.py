@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from tagger.catalog.listing import KeyRange
 from tagger.catalog.sorted_rows import SortedRows, sort_rows, sorting
-from tagger.errors import BadInput
+from tagger.errors import AccessDenied, BadInput
 from tagger.storage import Root, StoredObject, open_file, outages_told
 
 _COLUMN = "image_key"
@@ -35,6 +36,7 @@ class KeysListing:
     """The photos of a list of keys, sorted by `prepare` into a folder that every reader reaches.
 
     A key that is not there is no photo: `photos` leaves it out, `missing` tells it, `looked_up` tells both in one pass.
+    A key that storage will say nothing about is a photo with an empty etag, whose download will be refused too.
     """
 
     images: Root
@@ -71,11 +73,30 @@ class KeysListing:
         return (key for key, found in self.looked_up(part) if not found)
 
     def looked_up(self, part: KeyRange, after: str = "") -> Iterator[tuple[str, StoredObject | None]]:
-        """The range's keys greater than `after`, in order, each with its photo or with None."""
+        """The range's keys greater than `after`, in order, each with its photo or with None.
+
+        AccessDenied where not even the images' root may be looked at: that is no matter of a few photos.
+        """
         keys = (key for batch in self.rows.batches(part, after) for key in batch[_COLUMN].to_pylist())
         with ThreadPoolExecutor(_THREADS) as pool:
             while some := list(itertools.islice(keys, _AT_ONCE)):
-                yield from zip(some, pool.map(self._photo, some), strict=True)
+                found = list(pool.map(self._photo, some))
+                if any(map(_is_withheld, found)):
+                    self.images.check()
+                yield from zip(some, found, strict=True)
+
+    def check(self) -> None:
+        """AccessDenied where storage withholds every key of the list: then credentials or policy are wrong."""
+        withheld = ""
+        for key, found in self.looked_up(KeyRange()):
+            if not _is_withheld(found):
+                return
+            withheld = withheld or key
+        if withheld:
+            raise AccessDenied(
+                f"Not allowed to look up any of the {self.asked()} keys of the list under {self.images.uri}, "
+                f"the first is {withheld!r}. Check the credentials and the bucket's policy."
+            )
 
     def asked(self) -> int:
         """How many keys the list has."""
@@ -86,6 +107,12 @@ class KeysListing:
             return self.images.stat(key)
         except FileNotFoundError:
             return None
+        except AccessDenied:
+            return StoredObject(key, "", 0, datetime.now(UTC))  # of unknown age: not older than any `since`
+
+
+def _is_withheld(found: StoredObject | None) -> bool:
+    return found is not None and not found.etag
 
 
 def file_digest(uri: str) -> str:

@@ -73,7 +73,8 @@ class SortedRows:
 def sorting() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """DuckDB that sorts within 1 GB and spills what is more, and a folder for files, gone after the block.
 
-    Both lie where TMPDIR says, which needs room for the unsorted files and for the rows once more.
+    Both lie where TMPDIR says, which needs room for the unsorted files and for the rows once more. DuckDB reaches
+    nothing outside the folder.
     """
     with tempfile.TemporaryDirectory(prefix="tagger-sort-") as folder:
         spill: dict[str, Any] = {
@@ -85,6 +86,9 @@ def sorting() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = false")
             connection.execute("SET enable_progress_bar = false")
+            connection.execute(f"SET allowed_directories = [{quoted(folder)}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
             yield connection, Path(folder)
 
 
@@ -106,6 +110,11 @@ def sort_rows(rows: duckdb.DuckDBPyRelation, folder: Root, source: dict[str, str
             folder.write_bytes(_file_name(len(files)), _as_parquet(once))
             files.append((first, once.num_rows))
     folder.write_bytes(_INDEX, json.dumps({"source": source, "files": files}).encode())
+
+
+def quoted(text: str) -> str:
+    """The text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _check_filled(table: pa.Table, source: dict[str, str]) -> None:

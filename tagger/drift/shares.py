@@ -1,9 +1,10 @@
-"""A share of tonight's photos against the same share on recent nights."""
+"""A share of tonight's photos against the same share on recent nights, or against a limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 
 from tagger.drift.compare import LEAST_ITEMS, LEAST_NIGHTS
 
@@ -25,6 +26,19 @@ class Share:
     def value(self) -> float:
         """In [0, 1]; NaN for no photo."""
         return self.count / self.items if self.items else float("nan")
+
+
+def is_above(share: Share, limit: float) -> bool:
+    """Whether the share is so far above the limit that chance alone does not explain it: one bad photo of three says
+    little of the night.
+
+    So it is where the whole 95 % interval lies above the limit. A limit of 0 is passed by a single photo, one of 1 by
+    none. Source: Clopper and Pearson 1934, The Use of Confidence or Fiducial Limits, Biometrika 26.
+    """
+    if share.items == 0:
+        return False
+    interval = binomtest(share.count, share.items).proportion_ci(confidence_level=0.95, method="exact")
+    return bool(interval.low > limit)
 
 
 def comparable(nights: Sequence[Share]) -> list[Share]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tagger.evaluation.fitting import Fitted
 
 _WEAK_CLASS = 0.5
+_NOTES = ("data_note", "limits_note")
+"""Settings that are sections' text, and no part of the recipe."""
 # Reason -> where it begins in words, and the name of its threshold.
 _WHERE = {
     "low_focus": ("focus below", "focus"),
@@ -37,9 +39,9 @@ def model_card(fitted: "Fitted") -> str:
         "## Figures\n\nMeasured on the `report` items, on which nothing was fitted. Argmax unless said otherwise.\n\n"
         + _figures(fitted),
         _review(fitted.review, info.metrics),
-        "## Limits\n\n" + _limits(fitted),
+        "\n\n".join(filter(None, ["## Limits", _limits(fitted), train["limits_note"]])),
         "## Recipe\n\n"
-        + _rows("setting", "value", {name: value for name, value in train.items() if name != "data_note"}),
+        + _rows("setting", "value", {name: value for name, value in train.items() if name not in _NOTES}),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -113,20 +115,22 @@ def _review(fit: ReviewFit, metrics: Mapping[str, Any]) -> str:
 
 def _figures(fitted: "Fitted") -> str:
     names = ["accuracy", "among the first three", "macro precision / recall", "weighted precision / recall",
-             "confidence > 0.5: weighted precision / recall, coverage", "calibration error"]  # fmt: skip
-    columns = {name: _column(result) for name, result in fitted.evaluations.items()}
+             "confidence > 0.5: weighted precision / recall, coverage",
+             "calibration error before / after the temperature"]  # fmt: skip
+    before = fitted.info.metrics["calibration_error_before"]
+    columns = {name: _column(result, before[name]) for name, result in fitted.evaluations.items()}
     rows = [f"| {label} | {columns['type'][n]} | {columns['color'][n]} |" for n, label in enumerate(names)]
     return "\n".join(["| figure | type | color |", "|---|---|---|", *rows])
 
 
-def _column(result: Evaluation) -> list[str]:
+def _column(result: Evaluation, calibration_error_before: float) -> list[str]:
     return [
         f"{result.accuracy:.1%}",
         f"{result.top3_accuracy:.1%}",
         f"{result.macro.precision:.1%} / {result.macro.recall:.1%}",
         f"{result.weighted.precision:.1%} / {result.weighted.recall:.1%}",
         f"{result.reference.precision:.1%} / {result.reference.recall:.1%}, {result.coverage:.1%}",
-        f"{result.calibration_error:.3f}",
+        f"{calibration_error_before:.3f} / {result.calibration_error:.3f}",
     ]
 
 

@@ -1,10 +1,13 @@
 """The labelled photos that a bundle is measured or fitted on: table, pictures, class numbers, groups."""
 
+import errno
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +22,10 @@ from tagger.catalog.labels import (
     read_label_space,
     read_labels,
 )
+from tagger.catalog.photos import fetch_photo
 from tagger.catalog.split import assign_roles
 from tagger.config import Config
-from tagger.errors import BadInput, FetchFailed
+from tagger.errors import BadInput, StorageUnavailable
 from tagger.evaluation.fitting import LabelledRows
 from tagger.model.bundle import BundleInfo
 from tagger.picture.children import DecodeChildren
@@ -37,8 +41,8 @@ _DOWNLOADS = 16
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """pixels: (N, size, size, 3) uint8. items: rows 0 .. N - 1. keys: N image keys. is_fresh: (N,) bool, not of the
-    role `fit`. unreadable: labelled photos that were left out."""
+    """pixels: (N, size, size, 3) uint8, on disk. items: rows 0 .. N - 1. keys: N image keys. is_fresh: (N,) bool, not
+    of the role `fit`. unreadable: labelled photos that do not decode, left out."""
 
     pixels: npt.NDArray[np.uint8]
     items: LabelledRows
@@ -71,24 +75,42 @@ def of_role(table: pd.DataFrame, role: str) -> pd.DataFrame:
 
 
 def read_pictures(config: Config, info: BundleInfo, table: pd.DataFrame) -> LabelledPictures:
-    """The pictures of a `labelled_table`'s rows, as the bundle's networks see them. BadInput where none is readable."""
+    """The pictures of a `labelled_table`'s rows, as the bundle's networks see them.
+
+    Photos that do not decode are left out. BadInput where none does, StorageUnavailable where the temporary folder has
+    no room for the pictures; raises what `fetch_photo` does.
+    """
     fit = Fit(info.fit, info.size_px)  # type: ignore[arg-type]
     keys, etags = table["image_key"].tolist(), dict(zip(table["image_key"], table["etag"], strict=True))
-    good: list[Any] = []
     readable: list[bool] = []
-    with DecodeChildren(2, fit, DecodeLimits()) as children:
+    with _temporary_file() as file, DecodeChildren(2, fit, DecodeLimits()) as children:
         for photos in photo_chunks(config, keys, etags):
             answers = children.decode(photos)
-            good += [answer.pixels for answer in answers if isinstance(answer, DecodedPhoto)]
+            file.writelines(answer.pixels.tobytes() for answer in answers if isinstance(answer, DecodedPhoto))
             readable += [isinstance(answer, DecodedPhoto) for answer in answers]
             logger.info("read %d of %d photos", len(readable), len(keys))
-    if not good:
-        raise BadInput(f"None of the {len(keys)} labelled photos could be read. Check images={config.images_uri}.")
+        if not any(readable):
+            raise BadInput(f"None of the {len(keys)} labelled photos could be read. Check images={config.images_uri}.")
+        file.flush()
+        pixels = np.memmap(file, np.uint8, "r", shape=(sum(readable), fit.size_px, fit.size_px, 3))
     kept = table[readable]
     labels = {name: kept[f"{name}_number"].to_numpy() for name in ("type", "color")}
     items = LabelledRows(np.arange(len(kept)), labels, kept["group"].to_numpy())
     is_fresh = (assign_roles(kept) != "fit").to_numpy()
-    return LabelledPictures(np.stack(good), items, tuple(kept["image_key"]), is_fresh, len(keys) - len(kept))
+    return LabelledPictures(pixels, items, tuple(kept["image_key"]), is_fresh, len(keys) - len(kept))
+
+
+@contextmanager
+def _temporary_file() -> Iterator[IO[bytes]]:
+    """Without a name; a memory map of it outlives it. StorageUnavailable where the block finds that disk full."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            yield file
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        place = tempfile.gettempdir()
+        raise StorageUnavailable(f"{place} has no room for the decoded photos. Make space, or set TMPDIR.") from error
 
 
 def _labels(config: Config, info: BundleInfo) -> Labels:
@@ -103,15 +125,11 @@ def _labels(config: Config, info: BundleInfo) -> Labels:
 
 
 def photo_chunks(config: Config, keys: list[str], etags: Mapping[str, str]) -> Iterator[list[bytes]]:
-    """The photos below `images` in chunks, in order; one that cannot be fetched is empty."""
+    """The photos below `images` in chunks, in order. Raises what `fetch_photo` does."""
     images = open_root(config.images_uri)
 
     def fetch(key: str) -> bytes:
-        try:
-            return images.fetch(key, etags[key])
-        except FetchFailed as error:
-            logger.warning("%s: %s (%s)", key, error.reason, error.detail)
-            return b""
+        return fetch_photo(images, key, etags[key])
 
     with ThreadPoolExecutor(_DOWNLOADS) as threads:
         for start in range(0, len(keys), _CHUNK):

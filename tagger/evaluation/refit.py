@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tagger import __version__
 from tagger.catalog.split import check_roles
 from tagger.config import Config
 from tagger.evaluation.card import card_of_refit
@@ -19,6 +18,7 @@ from tagger.evaluation.items import labelled_table, of_role, read_pictures
 from tagger.evaluation.review_fit import MEASURED, JudgedItems, ReviewFit, fit_review
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import BundleInfo, copy_bundle, find_bundle, promote, read_info, read_text
+from tagger.release import code_version
 from tagger.storage import Root, open_root
 from tagger.tag.predict import Tagger
 
@@ -106,7 +106,7 @@ def _provenance(config: Config, info: BundleInfo, counts: Mapping[str, int], dig
     again = {
         "from_version": info.version,
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "code_version": __version__,
+        "code_version": code_version(),
         "items": dict(counts),
         "labels_digest": digest,
         "config": config.model_dump(mode="json", include={"focus", "review"}),

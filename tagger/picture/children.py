@@ -10,10 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from multiprocessing.connection import Pipe
 from pathlib import Path
@@ -114,15 +115,39 @@ class _Child:
     def decode(self, photo: bytes) -> DecodedPhoto | Reject:
         for _ in range(_ATTEMPTS):
             self._await_ready()
+            is_late = threading.Event()
             try:
-                self._connection.send_bytes(photo)
-                if not self._is_answered():
-                    self._restart(0.0)
-                    return Reject("decode_timeout", f"not decoded within {self._limits.wall_s:g} s")
-                return unpack_answer(self._connection.recv_bytes(self._longest_answer), self._fit.size_px)
+                with self._killed_at_last(is_late):
+                    self._connection.send_bytes(photo)
+                    if self._is_answered():
+                        return unpack_answer(self._connection.recv_bytes(self._longest_answer), self._fit.size_px)
+                    is_late.set()
             except (EOFError, OSError, ValueError, KeyError):
-                status = self._restart(_LAST_WORDS_S)
+                pass  # it died, or answers anything else
+            status = self._restart(0.0 if is_late.is_set() else _LAST_WORDS_S)
+            if is_late.is_set():
+                return Reject("decode_timeout", f"not decoded within {self._limits.wall_s:g} s")
         return _death_reject(status)
+
+    @contextmanager
+    def _killed_at_last(self, is_late: threading.Event) -> Iterator[None]:
+        """Kills the child where the block takes longer than any wait for an answer.
+
+        A child that stands still takes no long photo, and one that a photo has taken over may stop within its answer.
+        """
+        process = self._process
+
+        def kill() -> None:
+            is_late.set()
+            process.kill()
+
+        timer = threading.Timer(STARVED_WAITS * self._limits.wall_s, kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _is_answered(self) -> bool:
         """Whether an answer comes within the wall limit. A child that the machine did not let work is waited for."""

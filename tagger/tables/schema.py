@@ -32,7 +32,7 @@ FINAL_REASONS = {
 
 TRANSIENT_REASONS = {
     "not_found": "listed, then gone",
-    "access_denied": "storage refuses to hand it out",
+    "access_denied": "storage refuses to hand it out; without etag and size where it told not even these",
     "download_failed": "the download broke off or was never answered",
     "changed_during_run": "its etag is no longer the listed one",
     "inference_failed": "the networks failed on it",
@@ -143,7 +143,7 @@ RUNS_COLUMNS = [
     Column("model_name", _S, "the bundle's name"),
     Column("model_version", _S, "the bundle's version"),
     Column("config_digest", _S, "digest of the settings that change answers"),
-    Column("code_version", _S, "version of tagger"),
+    Column("code_version", _S, "release of tagger, and a digest of its files"),
     Column("listed", _I64, "objects seen in the listing"),
     Column("new", _I64, "listed images this run had to tag: each is one row in `tags` or in `rejects`"),
     Column("tagged", _I64, "rows in `tags`"),

@@ -52,6 +52,11 @@ def staged_units(root: Root, run_id: str) -> set[str]:
     return {key.removeprefix(folder).removesuffix(".parquet") for key in keys}
 
 
+def remove_unit(root: Root, run_id: str, unit: str) -> None:
+    """The unit is not done, and will be done again; no error where it is not staged."""
+    root.delete(_key(run_id, unit))
+
+
 def _told(schema: pa.Schema, place: str) -> str:
     # Equality and not sets: what Parquet calls the inside of a list changes a field's hash, and nothing else.
     found, wanted = list(schema), list(_STAGED)

@@ -5,6 +5,7 @@ failing photos by their share; it ends the run, which is resumed later, and reje
 """
 
 import itertools
+import platform
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,9 @@ OUTAGE_SHARE = 0.05
 OUTAGE_AT_LEAST = 4
 """Fewer failures are no outage, unless nothing at all comes: a unit can be small. Then storage is asked for something
 else, for a few photos alone must not stop a night."""
+
+LOST_AT_LEAST = 20
+"""From so many photos that are not found on, and most of a unit, the node is asked whether it finds any photo."""
 
 CHUNK_BYTES = 128 * 2**20
 """Photos held encoded at once, by their listed sizes; one larger photo is a chunk of its own."""
@@ -42,6 +46,11 @@ class FetchSettings:
     download_wall_s: float = FETCH_WITHIN_S
     pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)
     outage_wait_s: float = 0.0
+
+    def longest_s(self, photos: int) -> float:
+        """Time that a unit of so many photos may take: an outage is waited for, and each photo may take the decoder's
+        wall limit, one after the other."""
+        return self.outage_wait_s + photos * self.limits.wall_s
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,8 @@ def chunked(photos: Sequence[StoredObject], limit_bytes: int) -> Iterator[list[S
 
 
 def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Download]:
-    """The photos in order, failed ones tried again after each pause. StorageUnavailable in an outage."""
+    """The photos in order, failed ones tried again after each pause. StorageUnavailable in an outage, or where this
+    node has lost the images."""
     answers = [Download(photo) for photo in photos]
     pauses, until_s = iter(settings.pauses_s), time.monotonic() + settings.outage_wait_s
     while waiting := [n for n, answer in enumerate(answers) if answer.is_open]:
@@ -140,12 +150,23 @@ def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Do
             f"{len(failures)} of {len(answers)} downloads from {settings.images.uri} failed again and again: {detail}. "
             "Nothing is lost: start the command again when storage answers, and the run goes on."
         )
+    _check_mount(answers, settings.images)
     return answers
 
 
 def is_outage(failed: int, tried: int) -> bool:
     """Whether so many failures in a window of downloads mean that storage is out."""
     return failed > 0 and (failed == tried or failed >= max(OUTAGE_AT_LEAST, OUTAGE_SHARE * tried))
+
+
+def _check_mount(answers: Sequence[Download], images: Root) -> None:
+    """StorageUnavailable where this node finds none of the photos, and no other one either."""
+    lost = sum(answer.failure is not None and answer.failure.reason == "not_found" for answer in answers)
+    if lost >= LOST_AT_LEAST and 2 * lost > len(answers) and images.first_key() is None:
+        raise StorageUnavailable(
+            f"The node {platform.node()} finds nothing under {images.uri}, where {lost} photos were listed. Mount "
+            "it there. Nothing is lost: start the command again, and the run goes on."
+        )
 
 
 def _answers(images: Root) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from tagger.drift.shares import Share, is_above
 from tagger.errors import GateRefused
 from tagger.tables.promises import Expected, broken_promises
 from tagger.tables.units import Unit
@@ -47,9 +48,9 @@ class RowGate:
 
 
 def check_rejects(run_id: str, ledger: Ledger, allowed: float) -> None:
-    """GateRefused where a larger share of the photos was rejected for good than is allowed."""
+    """GateRefused where a surely larger share of the photos was rejected for good than is allowed."""
     photos = ledger.tagged + ledger.rejected
-    if ledger.final_rejects <= allowed * photos:
+    if not is_above(Share(ledger.final_rejects, photos), allowed):
         return
     reasons = ", ".join(f"{reason} {count}" for reason, count in ledger.rejected_by_reason.most_common())
     raise GateRefused(
@@ -60,8 +61,8 @@ def check_rejects(run_id: str, ledger: Ledger, allowed: float) -> None:
 
 
 def check_flagged(run_id: str, ledger: Ledger, allowed: float | None) -> None:
-    """GateRefused where a larger share of the tagged photos needs review than is allowed; None allows any."""
-    if allowed is None or ledger.flagged <= allowed * ledger.tagged:
+    """GateRefused where a surely larger share of the tagged photos needs review than is allowed; None allows any."""
+    if allowed is None or not is_above(Share(ledger.flagged, ledger.tagged), allowed):
         return
     reasons = ", ".join(f"{reason} {count}" for reason, count in ledger.flagged_by_reason.most_common())
     raise GateRefused(

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import tagger
 from tagger.cluster import cluster_capacity
 from tagger.config import Config, TagConfig
-from tagger.errors import DateLocked
+from tagger.errors import DateLocked, GateRefused
 from tagger.picture.decode import DecodeLimits
-from tagger.picture.fit import Fit
+from tagger.release import code_version
 from tagger.stop import resumable, uninterrupted
 from tagger.storage import Root, open_root
 from tagger.tables.record import RunRecord
@@ -31,11 +30,10 @@ from tagger.tag.claim import GO_ON, Claim, claimed
 from tagger.tag.estimate import Estimate, estimate
 from tagger.tag.fetch import FetchSettings
 from tagger.tag.gates import check_rejects
-from tagger.tag.infer import TaggerLike
 from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import Ledger, check_ledger, staged_rows
 from tagger.tag.manifest import Counts, Manifest, WorkUnit, complete, load_manifest
-from tagger.tag.pipeline import LoadTagger, TagJob, tag_units
+from tagger.tag.pipeline import TagJob
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
 from tagger.tag.preflight import Layout, lay_out
@@ -52,9 +50,11 @@ from tagger.tag.runs import (
     unfinished_states,
 )
 from tagger.tag.selection import asked, cut, is_full, listing, ranges_of, tell
+from tagger.tag.serving import Serving, answer_settings, find_serving
 from tagger.tag.stage import RunStamp
 from tagger.tag.summary import RunSummary, told_by
-from tagger.tag.watch import Findings, Known
+from tagger.tag.watch import Findings
+from tagger.tag.waves import stage_wave
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,24 +62,11 @@ WAVE_UNITS = 2048
 """Units of a wave at most, per actor: Ray Data's driver keeps something of every unit until the wave is done."""
 
 
-@dataclass(frozen=True)
-class Serving:
-    """The bundle that answers tonight. load: makes its Tagger in a worker process, from `uri`. known: what its answers
-    are checked against and compared with."""
-
-    uri: str
-    name: str
-    version: str
-    fit: Fit
-    load: LoadTagger
-    known: Known = Known()
-
-
 def run(config: Config, serving: Serving | None = None) -> RunSummary:
     """Tag what is new under the images root and commit it. Ray must be connected before.
 
     serving: null finds the bundle that `config.model` names. Without a date it is today's (UTC), after the run of an
-    earlier date that was left unfinished.
+    earlier date that was left unfinished. Where a gate refuses that one, today's lists its photos anew.
     GateRefused (rows that break promises, too many rejects or flagged items), DateLocked, StorageUnavailable,
     ClusterUnavailable and BadInput commit nothing of the run that they are about; the same command resumes it.
     """
@@ -91,7 +78,13 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     earlier = night.date_to_resume()
     if earlier is None or earlier == today:
         return night.run(today)
-    first = night.resume(earlier)
+    try:
+        first = night.resume(earlier)
+    except GateRefused as refused:
+        if _asks_for_one_run(config.tag):
+            raise
+        _LOG.error("%s Tonight's run takes up its photos.", refused)
+        return night.run(today)
     if _asks_for_one_run(config.tag):
         return first
     summary = night.run(today)
@@ -103,33 +96,6 @@ def dry_run(config: Config, serving: Serving | None = None) -> Estimate:
     root, images = open_root(config.root), open_root(config.images_uri)
     night = Night(config, root, images, Tables(root), serving or find_serving(config))
     return night.estimate(config.date or datetime.datetime.now(datetime.UTC).date())
-
-
-def find_serving(config: Config) -> Serving:
-    """The bundle that the configuration names. BadInput where the photos cannot be listed, or tells what was tried."""
-    from tagger.model.bundle import find_bundle, read_info, read_reference  # Keras takes seconds to import
-
-    open_root(config.images_uri).check()
-    place = find_bundle(config.model, config.root)
-    info = read_info(place)
-    fit, known = Fit(info.fit, info.size_px), Known(info.classes, read_reference(place, info))  # type: ignore[arg-type]
-    return Serving(place.uri, info.name, info.version, fit, load_tagger, known)
-
-
-def load_tagger(uri: str) -> TaggerLike:
-    """The bundle's Tagger, in the process that will use it."""
-    from tagger.tag.predict import Tagger  # TensorFlow belongs into the actors alone
-
-    return Tagger.load(uri)
-
-
-def answer_settings(config: Config, fit: Fit) -> dict[str, Any]:
-    """The settings that change answers, and no others: `config_digest` is their digest. The bundle's own settings
-    (thresholds, focus map) come with its version."""
-    tag = config.tag
-    decode = {"wall_s": tag.decode_wall_s, "memory_mb": tag.decode_memory_mb, "max_file_mb": tag.max_file_mb}
-    fitted = {"policy": fit.policy, "size_px": fit.size_px}
-    return {"fit": fitted, "engine": tag.engine, "decode": decode}
 
 
 @dataclass(frozen=True)
@@ -271,7 +237,7 @@ class Night:
                     worked.staged_before += sum(unit.count for unit in wave if unit.name in done)
                     if units:
                         _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
-                        tag_units(units, self.job(state), layout, self.serving.load, worked)
+                        stage_wave(units, self.job(state), layout, self.serving.load, worked)
         finally:
             after = kept()
         return worked, after
@@ -343,7 +309,7 @@ class Night:
             model_name=state.identity.model_name,
             model_version=state.identity.model_version,
             config_digest=state.identity.config_digest,
-            code_version=tagger.__version__,
+            code_version=code_version(),
             listed=manifest.counts.listed,
             new=manifest.new,
             tagged=ledger.tagged,

@@ -28,16 +28,18 @@ from tagger.errors import ClusterUnavailable, TaggerError
 from tagger.storage import Root
 from tagger.tag import metrics
 from tagger.tag.fetch import FetchSettings, fetch_and_decode
-from tagger.tag.infer import Batch, TaggerLike, infer
+from tagger.tag.infer import Batch, Inferred, TaggerLike, infer
 from tagger.tag.manifest import WorkUnit, read_photos
+from tagger.tag.noted import Noted
 from tagger.tag.preflight import FETCH_CPUS, STAGE_CPUS, Layout
 from tagger.tag.progress import Worked
 from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, refusal_rows, stage_unit
 
-ACTOR_RESTARTS = 2
-"""A unit that kills its actor again and again ends the run; without a limit Ray would try it for ever."""
+ACTOR_RESTARTS = 16
+"""Of one actor, in one wave of units. A picture that kills its actor does so four times at most before it is a reject
+(`noted.py`), the next ones three times. Where all kill it the run ends; without a limit Ray would try for ever."""
 STALL_S = 900.0
-"""No unit moves for so long, beyond what its decoding may take: the cluster is stuck."""
+"""No unit moves for so long, beyond what its fetching may take: the cluster is stuck."""
 
 _ANSI_COLOR = re.compile(r"\x1b\[\d*m")
 
@@ -64,6 +66,7 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
     StorageUnavailable or another TaggerError as the operators raised it; ClusterUnavailable where workers keep dying or
     nothing moves.
     """
+    worked.handed_out += len(units)
     try:
         for row in _dataset(units, job, layout, load_tagger).iter_rows():
             if row["failure"]:
@@ -72,10 +75,7 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
     except RayTaskError:
         raise  # a bug in an operator; its text holds the worker's trace
     except (RayError, ExecutionTimeoutError) as error:
-        raise ClusterUnavailable(
-            f"The cluster could not finish: {_first_line(error)} {worked.tagged + worked.rejected} photos are staged; "
-            "start the command again to go on from there. If workers die again, give them more memory."
-        ) from error
+        raise ClusterUnavailable(f"The cluster could not finish: {_first_line(error)}") from error
 
 
 def fetch_row(row: Row, job: TagJob) -> Row:
@@ -97,6 +97,7 @@ class TagRow:
     def __init__(self, job: TagJob, load_tagger: LoadTagger) -> None:
         self._job = job
         self._failure: TaggerError | None = None
+        self._is_restarted = bool(ray.get_runtime_context().was_current_actor_reconstructed)
         try:
             self._tagger = metrics.Timed(load_tagger(job.model_uri))
         except TaggerError as error:
@@ -109,7 +110,10 @@ class TagRow:
         photos, side = _unpacked(row["photos"]), self._job.fetch.fit.size_px
         pixels = np.frombuffer(row["pixels"], np.uint8).reshape(len(photos), side, side, 3)
         batch = Batch(pixels, photos["image_key"].to_pylist(), self._job.stamp.date)
-        got = infer(self._tagger, batch, self._job.batch_size)
+        try:
+            got = self._inferred(row["unit"], batch)
+        except TaggerError as error:
+            return _failure(row["unit"], error)
         refusals = pa.concat_tables([_unpacked(row["refusals"]), failed_rows(photos, got.failed)])
         residual = math.nan if got.max_logit_residual is None else got.max_logit_residual
         seconds = json.loads(row["seconds"]) | {"tag": time.monotonic() - started}
@@ -117,6 +121,15 @@ class TagRow:
         return {
             "unit": row["unit"], "failure": b"", "seconds": json.dumps(seconds), "residual": residual, **tables
         }  # fmt: skip
+
+    def _inferred(self, unit: str, batch: Batch) -> Inferred:
+        """With notes where an actor died before, perhaps on a picture of this unit."""
+        if not self._is_restarted:
+            return infer(self._tagger, batch, self._job.batch_size)
+        noted = Noted(self._tagger, self._job.root, self._job.stamp.run_id, unit)
+        got = infer(noted, batch, self._job.batch_size)
+        noted.finish()
+        return got
 
 
 def stage_row(row: Row, job: TagJob) -> Row:
@@ -139,7 +152,7 @@ def stage_row(row: Row, job: TagJob) -> Row:
 
 
 def _dataset(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger: LoadTagger) -> Dataset:
-    _set_context(max(unit.count for unit in units) * job.fetch.limits.wall_s)
+    _set_context(job.fetch.longest_s(max(unit.count for unit in units)))
     fetch: Any = fetch_row  # Dataset.map is typed for functions of one argument, its fn_args forgotten
     tag: Any = TagRow
     stage: Any = stage_row
@@ -168,7 +181,6 @@ def _set_context(slowest_unit_s: float) -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_errored_blocks = 0
-    # Every photo of a unit may take the decoder's wall limit, one after the other.
     context.execution_no_progress_timeout_s = STALL_S + slowest_unit_s
 
 

@@ -31,6 +31,7 @@ class Worked:
 
     planned: of the manifest as far as it is written; `is_planned` says that it is complete.
     staged_before: by earlier commands that the run was stopped in.
+    handed_out, units: units of work that this command gave to the pipeline, and those of them that are staged.
     seconds: by stage, summed over processes. may_go_on: called with every staged unit; raises where the run must end.
     """
 
@@ -38,6 +39,7 @@ class Worked:
     is_planned: bool = False
     staged_before: int = 0
     tagged: int = 0
+    handed_out: int = 0
     units: int = 0
     rejected_by_reason: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -48,6 +50,11 @@ class Worked:
     def rejected(self) -> int:
         """Rejected by this command, for whatever reason."""
         return self.rejected_by_reason.total()
+
+    @property
+    def queued(self) -> int:
+        """Units that wait for an operator or are in work."""
+        return self.handed_out - self.units
 
     @property
     def done(self) -> int:
@@ -141,6 +148,7 @@ class Progress:
             "photos_per_s": None if rate is None else round(rate, 2),
             "eta_s": None if eta_s is None else round(eta_s),
             "units": worked.units,
+            "queued_units": worked.queued,
             "elapsed_s": round(self._clock() - self._started_s, 1),
             "rejected": dict(worked.rejected_by_reason),
         }

@@ -4,8 +4,8 @@ from tagger.config import Config
 from tagger.errors import BadInput
 from tagger.storage import open_root
 from tagger.tag.history import RunFacts, find_run
-from tagger.tag.night import Serving, answer_settings
 from tagger.tag.runs import canonical_digest, load_state
+from tagger.tag.serving import Serving, answer_settings
 
 
 def resumable(config: Config, run_id: str) -> RunFacts:

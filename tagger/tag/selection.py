@@ -32,9 +32,14 @@ def is_full(tag: TagConfig) -> bool:
 
 
 def listing(tag: TagConfig, images: Root, into: Root) -> Listing:
-    """Where photos are looked for: a file of keys or an inventory, sorted into the folder `into`; else the storage."""
+    """Where photos are looked for: a file of keys or an inventory, sorted into the folder `into`; else the storage.
+
+    BadInput where that cannot be read, and where all keys of a file are withheld.
+    """
     if tag.keys_from:
-        return KeysListing.prepare(tag.keys_from, images, tag.prefix, into)
+        keys = KeysListing.prepare(tag.keys_from, images, tag.prefix, into)
+        keys.check()
+        return keys
     if tag.inventory:
         return InventoryListing.prepare(tag.inventory, images, tag.prefix, into)
     return StorageListing(images, tag.prefix)

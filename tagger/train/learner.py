@@ -174,12 +174,17 @@ def is_shared(digest: str, world: int, total: Callable[[np.int64], int]) -> bool
     return total(mine) == int(mine) * world
 
 
-def limit_threads(threads: int | None, workers_here: int) -> None:
-    """Share a node's cores among its workers; before TensorFlow does anything."""
+def fair_threads(node_cpus: float, workers_here: int) -> int:
+    """A worker's share, at least 1, of its node's CPUs, as far as this process may run on them."""
+    usable = min(int(node_cpus), len(os.sched_getaffinity(0)))
+    return max(1, usable // workers_here)
+
+
+def limit_threads(threads: int) -> None:
+    """Let TensorFlow compute on so many threads; before it does anything."""
     import tensorflow as tf
 
-    fair = max(1, (os.cpu_count() or 1) // workers_here)
-    tf.config.threading.set_intra_op_parallelism_threads(threads or fair)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 

@@ -7,10 +7,13 @@ the system's page cache does. One picture takes 48 KiB and, where masks are kept
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,8 @@ Rows = npt.NDArray[np.integer]
 
 _MASKS = ".masks"
 _MASK_BATCH = 64
+_MOST_OPEN = 64
+"""As many as 64 rows can lie in; 1.6 GB where they are copies. Enough where rows come in ascending order."""
 
 
 def save_shard(root: Root, name: str, pixels: Pixels) -> None:
@@ -61,15 +66,15 @@ class Shard:
 
 
 class Pictures:
-    """All pictures of a training, addressed by row. At most `most_open` shards are held open (None: all).
+    """All pictures of a training, addressed by row. At most `most_open` shards are held open between two calls.
 
-    On this disk that costs nothing. A shard that is elsewhere is copied to an unnamed temporary file when it is first
-    needed, and the copy is gone when the shard is closed.
+    On this disk that costs a file handle each. A shard that is elsewhere is copied to an unnamed temporary file when it
+    is first needed, once however many threads need it, and the copy is gone when the shard is closed.
     """
 
-    def __init__(self, root: Root, shards: Sequence[Shard], most_open: int | None = None) -> None:
+    def __init__(self, root: Root, shards: Sequence[Shard], most_open: int = _MOST_OPEN) -> None:
         self._names = [shard.name for shard in shards]
-        self._open = lru_cache(most_open)(partial(_open_shard, root))
+        self._open = _OpenShards(partial(_open_shard, root), most_open)
         self.starts = np.cumsum([0] + [shard.count for shard in shards])
         """(shards + 1,): the first row of every shard, and the number of rows."""
 
@@ -102,6 +107,42 @@ class Pictures:
             here = np.flatnonzero(shard_of == shard)
             taken[here] = pixels[rows[here] - self.starts[shard]]
         return taken
+
+
+class _OpenShards:
+    """The shards that were asked for last, at most `most`. Who asks for one that is being opened waits for it.
+
+    An error is told to all who wait and then forgotten: who asks later tries again.
+    """
+
+    def __init__(self, open_shard: Callable[[str], Pixels], most: int) -> None:
+        self._open_shard, self._most = open_shard, most
+        self._lock, self._held = Lock(), OrderedDict[str, Future[Pixels]]()
+
+    def __call__(self, name: str) -> Pixels:
+        shard, is_new = self._held_or_new(name)
+        if is_new:
+            try:
+                shard.set_result(self._open_shard(name))
+            except BaseException as error:
+                self._forget(name, shard)
+                shard.set_exception(error)
+                raise
+        return shard.result()
+
+    def _held_or_new(self, name: str) -> tuple[Future[Pixels], bool]:
+        with self._lock:
+            is_new = name not in self._held
+            shard = self._held.setdefault(name, Future())
+            self._held.move_to_end(name)
+            while len(self._held) > self._most:
+                self._held.popitem(last=False)
+            return shard, is_new
+
+    def _forget(self, name: str, shard: Future[Pixels]) -> None:
+        with self._lock:
+            if self._held.get(name) is shard:
+                del self._held[name]
 
 
 def _open_shard(root: Root, name: str) -> Pixels:

@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from tagger.catalog.labels import Labels
+from tagger.catalog.photos import fetch_photos
 from tagger.errors import LabelsError
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
 from tagger.storage import Root, StoredObject, open_root
-from tagger.train.photos import fetch_photos
 from tagger.train.pictures import Pictures, Shard, believed_masks, save_masks, save_shard
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tagger import __version__
 from tagger.catalog.labels import LabelSpace
 from tagger.config import Config
 from tagger.errors import BadInput, ConfigError, GateRefused
 from tagger.lease import LEASE_S, RENEW_S, Lock
+from tagger.release import code_version
 from tagger.storage import Root
 from tagger.train.record import TrainingFacts
 
@@ -28,12 +30,13 @@ PATIENCE_S = LEASE_S + RENEW_S
 def run_id_of(config: Config, root: Root) -> str:
     """A fresh id, or the one to resume.
 
-    BadInput where there is nothing to resume, ConfigError where the settings differ, GateRefused where a gate ended it.
+    BadInput where there is nothing to resume, ConfigError where the settings or the release differ, GateRefused where a
+    gate ended it.
     """
     settings = _settings_digest(config)
     if config.train.resume is None:
         run_id = f"train-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        root.write_bytes(_start_key(run_id), json.dumps({"settings": settings}).encode())
+        root.write_bytes(_start_key(run_id), json.dumps({"settings": settings, "code": code_version()}).encode())
         logger.info("training run %s under %s", run_id, root.uri)
         return run_id
     run_id = _last_run(root) if config.train.resume == "last" else config.train.resume
@@ -42,11 +45,14 @@ def run_id_of(config: Config, root: Root) -> str:
     except FileNotFoundError as error:
         raise BadInput(f"There is no stopped training '{run_id}' under {root.uri}/work.") from error
     _check_is_open(root, run_id)
-    if started.get("settings") != settings:
+    code = started.get("code", "")
+    if started.get("settings") != settings or code.partition("+")[0] != __version__:
         raise ConfigError(
             f"train.resume: the settings, or the version of tagger, differ from those that {run_id} was started with. "
             "Start afresh, without --resume."
         )
+    if code != code_version():
+        logger.warning("%s was started by the code %s and goes on with %s", run_id, code, code_version())
     logger.info("training run %s under %s goes on", run_id, root.uri)
     return run_id
 
@@ -121,10 +127,10 @@ def _check_is_open(root: Root, run_id: str) -> None:
 def _settings_digest(config: Config) -> str:
     """Of the settings that determine the bundle; how many workers may change on resuming, what they learn may not."""
     free = {"resume", "workers", "cpus_per_worker", "use_gpu", "threads", "max_failures", "save_every", "cache"}
-    free |= {"tensorboard", "mlflow", "data_note", "input_threads"}
+    free |= {"tensorboard", "mlflow", "data_note", "limits_note", "input_threads"}
     settings = config.model_dump(mode="json", include={"labels", "images", "catalog", "train", "focus", "review"})
     settings["train"] = {key: value for key, value in settings["train"].items() if key not in free}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -134,7 +140,7 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
             return f"the {names} {_changed(before[names], now[names])}"
     if before["items"] != now["items"]:
         return f"the number of items by role changed from {before['items']} to {now['items']}"
-    return "the labels, or the roles of the items, changed"
+    return "the labels, the roles of the items, or the photos changed"
 
 
 def _changed(before: list[str], now: list[str]) -> str:

@@ -15,7 +15,6 @@ import pandas as pd
 import ray.data
 import ray.train
 
-from tagger import __version__
 from tagger.catalog.labels import Labels, check_images, labels_place, read_label_space, read_labels
 from tagger.catalog.split import ROLES, UNUSED, assign_roles, check_roles
 from tagger.cluster import address_of, cluster_capacity
@@ -26,8 +25,10 @@ from tagger.evaluation.fitting import Fitted, LabelledRows, fit_bundle
 from tagger.evaluation.gate import check_accuracy, check_promotion, serving_tagger
 from tagger.model.bundle import BundleInfo, promote, read_info, save_bundle
 from tagger.picture.fit import Fit
+from tagger.release import code_version
 from tagger.storage import Root, open_root
 from tagger.train.checkpoint import unpack_weights
+from tagger.train.course import read_along
 from tagger.train.pictures import Pictures
 from tagger.train.preflight import check_workers
 from tagger.train.prepare import PreparedItems, ShardTask, decode_shard, join_items, shard_tasks
@@ -74,10 +75,10 @@ def _trained(config: Config, labels: Labels, root: Root, sinks: list[Sink], run_
     history: list[dict[str, Any]] = []
     with Tracker(sinks, facts) as tracker:
         for stage in ("type", "color"):
-            history += _stage(stage, config, run_id, pictures, items)
+            history += _stage(stage, config, run_id, pictures, items, tracker)
             tracker.epochs(history)
         fitted, networks = _fit(config, facts, pictures, items, history)
-        tracker.finished({f"{name}_accuracy": result.accuracy for name, result in fitted.evaluations.items()})
+        tracker.finished(_flat(fitted.info.metrics))
         bundle = _write(root, fitted, networks)
         with closing(root, run_id):
             _promote(config, root, fitted, Pictures(pictures, items.shards), items)
@@ -168,13 +169,16 @@ def _check_batch(config: Config, items: PreparedItems) -> None:
         raise ConfigError(f"train.batch_size = {size} is more than the {count} items to fit on. Lower it.")
 
 
-def _stage(stage: str, config: Config, run_id: str, pictures: Root, items: PreparedItems) -> list[dict[str, Any]]:
+def _stage(
+    stage: str, config: Config, run_id: str, pictures: Root, items: PreparedItems, tracker: Tracker
+) -> list[dict[str, Any]]:
     """Train one stage, or take its result where an earlier start of this run finished it; returns its history."""
     space = items.labels.space
     classes = {name: len(space.classes(name)) for name in ("type", "color")}
     plan = stage_plan(stage, config, run_id, pictures, classes)
     if not plan.work.exists(f"{stage}.json"):
-        result = train_stage(plan, _stage_items(stage, items), _scaling(config), config.train.max_failures)
+        with read_along(plan, tracker.epochs):
+            result = train_stage(plan, _stage_items(stage, items), _scaling(config), config.train.max_failures)
         plan.work.write_bytes(f"{stage}.npz", result.weights)
         plan.work.write_bytes(f"{stage}.json", json.dumps(result.history).encode())
     return list(json.loads(plan.work.read_bytes(f"{stage}.json")))
@@ -232,12 +236,17 @@ def _facts(config: Config, run_id: str, items: PreparedItems) -> TrainingFacts:
     return TrainingFacts(
         run_id=run_id,
         config=config.model_dump(mode="json", include={"catalog", "train", "focus", "review"}),
-        code_version=__version__,
-        data_digest=hashlib.sha256(
-            pd.util.hash_pandas_object(items.table, index=False).to_numpy().tobytes()
-        ).hexdigest(),
+        code_version=code_version(),
+        data_digest=_data_digest(items),
         items={str(role): int(count) for role, count in items.table["role"].value_counts().items()},
     )
+
+
+def _data_digest(items: PreparedItems) -> str:
+    """SHA-256 of items, labels and roles, and of the shards' names, which tell the photos as they were listed."""
+    digest = hashlib.sha256(pd.util.hash_pandas_object(items.table, index=False).to_numpy().tobytes())
+    digest.update("\n".join(shard.name for shard in items.shards).encode())
+    return digest.hexdigest()
 
 
 def _provenance(facts: TrainingFacts, history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -254,6 +263,12 @@ def _provenance(facts: TrainingFacts, history: list[dict[str, Any]]) -> dict[str
         "config": facts.config,
         "history": history,
     }
+
+
+def _flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """{"type": {"macro": {"recall": 0.8}}} -> {"type_macro_recall": 0.8}."""
+    (flat,) = pd.json_normalize(dict(metrics), sep="_").to_dict("records")
+    return {str(name): value for name, value in flat.items()}
 
 
 def _free_place(root: Root, name: str, version: str, run_id: str) -> Root:

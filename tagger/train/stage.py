@@ -21,8 +21,9 @@ import ray.train
 from tagger.errors import ClusterUnavailable, TrainingDiverged
 from tagger.storage import open_root
 from tagger.train.checkpoint import State, newest_state, pack_weights, write_state
+from tagger.train.course import write_epochs
 from tagger.train.feed import SHUFFLE_SHARDS, BatchPlan, evaluation_batches, training_batches
-from tagger.train.learner import Learner, limit_threads
+from tagger.train.learner import Learner, fair_threads, limit_threads
 from tagger.train.pictures import Pictures, Rows, Shard
 from tagger.train.recipe import StagePlan
 
@@ -159,7 +160,7 @@ def _train_worker(config: dict[str, Any]) -> TrainingDiverged | None:
 
 def _train(plan: StagePlan, items: StageItems, left: list[ray.train.Checkpoint]) -> None:
     context = ray.train.get_context()
-    limit_threads(plan.threads, context.get_local_world_size())
+    limit_threads(plan.threads or fair_threads(_node_cpus(), context.get_local_world_size()))
     learner = Learner(plan, items.fit_labels)
     last = _last_state(left)
     if last is not None:
@@ -170,6 +171,13 @@ def _train(plan: StagePlan, items: StageItems, left: list[ray.train.Checkpoint])
     pictures = Pictures(open_root(plan.pictures_uri), items.shards, _OPEN_SHARDS)
     while learner.epoch < plan.recipe.epochs:
         _one_epoch(learner, pictures, items)
+
+
+def _node_cpus() -> float:
+    """Of this worker's node, as Ray counts them: it heeds the container's quota, and whoever gave the node a number."""
+    here = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return next(float(node["Resources"].get("CPU", 0.0)) for node in nodes if node["NodeID"] == here)
 
 
 def _one_epoch(learner: Learner, pictures: Pictures, items: StageItems) -> None:
@@ -189,6 +197,8 @@ def _one_epoch(learner: Learner, pictures: Pictures, items: StageItems) -> None:
     figures = [row[name] for name in ("loss", "accuracy", "select_loss", "select_accuracy", "seconds")]
     logger.info(_EPOCH_LINE, plan.stage, row["epoch"], plan.recipe.epochs, cut.side, *figures)
     _save(learner, cut)
+    if cut.rank == 0:
+        write_epochs(plan, learner.history)
 
 
 def _cut(learner: Learner) -> BatchPlan:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from tagger.catalog.synth.writer import Recipe, encode_picture, make_item
+from tagger.cli import app
 from tagger.drift.reference import reference_profiles
+from tagger.entry import run
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import find_bundle, load_network, read_info, read_reference
 from tagger.model.classmap import contrast_map, evidence_map, fold_head, logit_map, relevance
@@ -32,10 +34,14 @@ def bundle():
     return find_bundle("fashion-24x20", "")
 
 
+def drawn_photos(count):
+    items = (make_item(Recipe(7), number) for number in range(count))
+    return [encode_picture(item, rng) for item, _, rng in items]
+
+
 @pytest.fixture(scope="module")
 def pixels():
-    items = (make_item(Recipe(7), number) for number in range(12))
-    photos = (encode_picture(item, rng)[1] for item, _, rng in items)
+    photos = (photo for _, photo in drawn_photos(12))
     return np.stack([decode_photo(photo, Fit("stretch"), DecodeLimits()).pixels for photo in photos])
 
 
@@ -79,6 +85,20 @@ def test_its_rows_fill_the_tags_table(bundle, pixels):
     for answer, first in zip(rows["type"], rows["type_top3"], strict=True):
         assert first[0]["label"] == answer
     assert all(0 <= p <= 1 for name in ("type_confidence", "color_confidence", "risk") for p in rows[name])
+
+
+def test_photos_are_tagged_with_it_by_its_name_alone(tmp_path, capfd, bundle):
+    paths = [tmp_path / f"{number}.{kind}" for number, (kind, _) in enumerate(drawn_photos(3))]
+    for path, (_, photo) in zip(paths, drawn_photos(3), strict=True):
+        path.write_bytes(photo)
+    words = ["tag", *map(str, paths), "--model", "fashion-24x20", "--format", "json"]
+    assert run(lambda: app(args=words, standalone_mode=False)) == 0
+    rows, classes = json.loads(capfd.readouterr().out), read_info(bundle).classes
+    assert [row["image_key"] for row in rows] == [str(path) for path in paths]
+    for row in rows:
+        assert row["type"] in classes["type"] and row["color"] in classes["color"]
+        assert all(0 < row[name] <= 1 for name in ("type_confidence", "color_confidence"))
+        assert row["focus"] <= 1 and 0 <= row["cam_on_product"] <= 1
 
 
 def test_its_rows_keep_the_promises_of_their_columns(bundle, pixels, tmp_path):

@@ -21,7 +21,7 @@ from deltalake import DeltaTable, write_deltalake
 from moto.backends import get_backend
 from moto.server import ThreadedMotoServer
 
-from tagger.errors import BadInput, FetchFailed, StorageUnavailable
+from tagger.errors import AccessDenied, BadInput, FetchFailed, StorageUnavailable
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
 from tagger.storage import LocalRoot, open_root
@@ -306,9 +306,9 @@ class Refusing(BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(body) + (10 if self.server.status == 200 else 0)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(b"" if self.command == "HEAD" else body)
 
-    do_PUT = do_GET
+    do_PUT = do_HEAD = do_GET
 
     def log_message(self, *arguments):
         """Quiet."""
@@ -332,9 +332,9 @@ def refusing(environment):
 @pytest.mark.parametrize(
     ("status", "code", "error", "why"),
     [
-        (403, "AccessDenied", BadInput, "access_denied"),
-        (403, "InvalidAccessKeyId", BadInput, "access_denied"),
-        (400, "ExpiredToken", BadInput, "access_denied"),
+        (403, "AccessDenied", AccessDenied, "access_denied"),
+        (403, "InvalidAccessKeyId", AccessDenied, "access_denied"),
+        (400, "ExpiredToken", AccessDenied, "access_denied"),
         (403, "InvalidObjectState", StorageUnavailable, "access_denied"),  # archived
         (400, "KMS.DisabledException", StorageUnavailable, "access_denied"),
         (400, "KMS.ThrottlingException", StorageUnavailable, "download_failed"),
@@ -351,6 +351,13 @@ def test_what_a_person_must_correct_and_what_may_work_later(refusing, status, co
     with pytest.raises(error, match="s3://catalogue/shop/a"):
         root.read_bytes("a")
     assert reason(root, "a", "etag") == why
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_one_object_that_may_not_be_looked_up(refusing, status):
+    """The answer to HEAD has no body: its status is all there is."""
+    with pytest.raises(AccessDenied, match=f"look up s3://catalogue/shop/a .{status}"):
+        refusing(status, "AccessDenied").stat("a")
 
 
 class OwnEtags(BaseHTTPRequestHandler):

@@ -296,8 +296,9 @@ def test_a_unit_of_rejects_alone_passes_and_a_transient_reject_is_new_again(disk
 
 def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
     images = fill(disk, 2)
-    images.write_bytes("a.txt", b"no picture")
-    told = r"1 of 3 photos \(33.3%\) were rejected.*0.2 allows \(not_an_image 1\)"
+    for n in range(4):
+        images.write_bytes(f"{n}.txt", b"no picture")
+    told = r"4 of 6 photos \(66.7%\) were rejected.*0.2 allows \(not_an_image 4\)"
     with pytest.raises(GateRefused, match=told) as refused:
         night.run(config(disk, unit_size=1, max_reject_share=0.2), serving())
     assert refused.value.exit_code == 3 and len(list(work_run_ids(disk))) == 1
@@ -306,51 +307,101 @@ def test_too_many_rejects_commit_nothing_until_more_are_allowed(disk, caplog):
     disk.child("work", *work_run_ids(disk), "units").delete("00000-00000-00001-00002.parquet")
     with caplog.at_level(logging.INFO, "tagger"):
         summary = night.run(config(disk, unit_size=1, max_reject_share=0.5), serving())
-    assert "2 units are staged already" in caplog.text
+    assert "5 units are staged already" in caplog.text
     assert (summary.resumed, summary.tagged, count(disk, "runs")) == (True, 2, 1)
 
 
+def test_a_refused_run_does_not_stop_the_next_night(disk, caplog):
+    images = fill(disk, 2)
+    for n in range(4):
+        images.write_bytes(f"{n}.txt", b"no picture")
+    with pytest.raises(GateRefused):
+        night.run(config(disk, max_reject_share=0.2), serving())
+    fill(disk, 12)
+    summary = night.run(config(disk, max_reject_share=0.2).model_copy(update={"date": None}), serving())
+    assert "4 of 6 photos (66.7%) were rejected" in caplog.text and "Tonight's run takes up its photos" in caplog.text
+    assert (summary.tagged, summary.rejected, count(disk, "runs"), count(disk, "current")) == (12, 4, 1, 12)
+    assert summary.date > DAY and summary.finished_earlier == ()
+
+
+def test_one_bad_photo_of_a_small_night_is_a_reject_and_stops_nothing(disk):
+    fill(disk, 2).write_bytes("a.txt", b"no picture")
+    summary = night.run(config(disk, max_reject_share=0.2), serving())
+    assert (summary.status, summary.tagged, summary.rejected) == ("committed", 2, 1)
+
+
 def test_rows_that_break_promises_and_too_many_flags_commit_nothing(disk):
-    fill(disk, 4)
-    with pytest.raises(GateRefused, match=r"color_confidence is a number in \[0, 1\] \(not in 4 rows"):
+    fill(disk, 20)
+    with pytest.raises(GateRefused, match=r"color_confidence is a number in \[0, 1\] \(not in 20 rows"):
         night.run(config(disk), serving(load_too_sure))
     assert count(disk, "runs") == 0
     units = disk.child("work", *work_run_ids(disk), "units")
     for stored in list(units.list_objects()):
         units.delete(stored.key)
-    with pytest.raises(GateRefused, match=r"2 of 4 photos \(50.0%\) need review.*0.4 allows \(low_focus 2\)"):
-        night.run(config(disk, max_flagged_share=0.4), serving())
+    with pytest.raises(GateRefused, match=r"10 of 20 photos \(50.0%\) need review.*0.2 allows \(low_focus 10\)"):
+        night.run(config(disk, max_flagged_share=0.2), serving())
     assert count(disk, "runs") == 0
     summary = night.run(config(disk, max_flagged_share=0.5), serving())
-    assert (summary.resumed, summary.tagged, summary.estimated_color_accuracy) == (True, 4, 0.75)
+    assert (summary.resumed, summary.tagged, summary.estimated_color_accuracy) == (True, 20, 0.75)
     sql = "select estimated_type_accuracy, estimated_type_accuracy_margin, warnings, drift from runs"
     told = {"estimated_type_accuracy": 1.0, "estimated_type_accuracy_margin": 0.0, "warnings": [], "drift": []}
     assert answer(disk, sql) == [told]
 
 
-def test_without_a_date_an_unfinished_run_is_resumed_and_then_comes_tonights(disk):
-    images = fill(disk, 6)
-    images.write_bytes("z.png", png(DEADLY))
+def killed_before_the_commit(disk, monkeypatch, update=None, **tag):
+    """All units are staged, and that is all."""
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(night, "check_ledger", killed)
+    with pytest.raises(KeyboardInterrupt):
+        night.run(config(disk, **tag).model_copy(update=update), serving())
+    monkeypatch.undo()
+
+
+def test_a_picture_that_kills_its_process_is_a_reject_and_its_neighbours_are_not(disk):
+    fill(disk, 6).write_bytes("z.png", png(DEADLY))
+    summary = night.run(config(disk), serving())
+    assert (summary.status, summary.tagged, summary.rejected_by_reason) == ("committed", 6, {"inference_failed": 1})
+    assert answer(disk, "select image_key, detail from rejects") == [
+        {"image_key": "z.png", "detail": "RuntimeError: the process that tags died on it 2 times"}
+    ]
+    assert_verified(disk)
+
+
+def test_where_actors_die_too_often_the_run_ends_and_the_next_start_rejects_the_picture(disk, monkeypatch):
+    fill(disk, 6).write_bytes("z.png", png(DEADLY))
+    monkeypatch.setattr("tagger.tag.pipeline.ACTOR_RESTARTS", 1)
     with pytest.raises(ClusterUnavailable, match="start the command again"):
-        night.run(config(disk, unit_size=3, batch_size=1), serving())
+        night.run(config(disk), serving())
+    assert count(disk, "runs") == 0
+    monkeypatch.undo()
+    summary = night.run(config(disk), serving())
+    assert (summary.resumed, summary.tagged, summary.rejected_by_reason) == (True, 6, {"inference_failed": 1})
+
+
+def test_without_a_date_an_unfinished_run_is_resumed_and_then_comes_tonights(disk, monkeypatch):
+    images = fill(disk, 6)
+    images.write_bytes("z.png", png((9, 9, 9)))
+    killed_before_the_commit(disk, monkeypatch, unit_size=3)
     assert count(disk, "runs") == 0
     images.write_bytes("z.png", png((5, 5, 5)))
     summary = night.run(config(disk, unit_size=3).model_copy(update={"date": None}), serving())
     [earlier] = answer(disk, f"select * from runs where date = date '{DAY}'")
-    assert (earlier["tagged"], earlier["rejected"], summary.finished_earlier) == (6, 1, (earlier["run_id"],))
+    assert (earlier["tagged"], earlier["rejected"], summary.finished_earlier) == (7, 0, (earlier["run_id"],))
     assert summary.date > DAY and not summary.resumed
     assert (summary.tagged, summary.rejected, count(disk, "current")) == (1, 0, 7)  # the one that had changed
     assert_verified(disk)
 
 
-def test_a_killed_run_that_redoes_everything_does_so_once(disk):
+def test_a_killed_run_that_redoes_everything_does_so_once(disk, monkeypatch):
     fill(disk, 3)
     night.run(config(disk), serving())
     images, again = disk.child("images"), {"retag": "all", "unit_size": 2, "batch_size": 1}
-    images.write_bytes("z.png", png(DEADLY))
+    images.write_bytes("z.png", png((9, 9, 9)))
     later = {"date": DAY + dt.timedelta(days=1)}
-    with pytest.raises(ClusterUnavailable):
-        night.run(config(disk, **again).model_copy(update=later), serving())
+    killed_before_the_commit(disk, monkeypatch, later, **again)
     images.write_bytes("z.png", png((5, 5, 5)))
     summary = night.run(config(disk, **again).model_copy(update={"date": None}), serving())
     assert summary.resumed and summary.date == later["date"] and count(disk, "runs") == 2
@@ -394,11 +445,10 @@ def test_a_night_without_photos_whose_folder_stays_does_not_hide_later_ones(disk
     assert night.run(config(disk), serving()).tagged == 1
 
 
-def test_units_of_another_size_are_done_again(disk):
+def test_units_of_another_size_are_done_again(disk, monkeypatch):
     images = fill(disk, 6)
-    images.write_bytes("z.png", png(DEADLY))
-    with pytest.raises(ClusterUnavailable):
-        night.run(config(disk, unit_size=3, batch_size=1), serving())
+    images.write_bytes("z.png", png((9, 9, 9)))
+    killed_before_the_commit(disk, monkeypatch, unit_size=3)
     for stored in list(disk.list_objects(f"work/{next(work_run_ids(disk))}/manifest/")):
         if stored.key.endswith("complete.json"):  # as after a death while photos were still being listed
             disk.delete(stored.key)

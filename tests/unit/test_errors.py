@@ -11,6 +11,7 @@ from tagger.errors import BadInput, FetchFailed, GateRefused, Retryable, TaggerE
 EXIT_CODES = {
     "TaggerError": 1,
     "BadInput": 2,
+    "AccessDenied": 2,
     "ConfigError": 2,
     "LabelsError": 2,
     "BundleError": 2,
@@ -32,7 +33,8 @@ def test_every_class_has_its_exit_code():
 
 def test_the_family_splits_by_what_the_caller_does_next():
     kinds = {kind: {n for n, c in FAMILY.items() if issubclass(c, kind)} for kind in (BadInput, Retryable)}
-    assert kinds[BadInput] == {"BadInput", "ConfigError", "LabelsError", "BundleError", "TrainingDiverged"}
+    people = {"AccessDenied", "ConfigError", "LabelsError", "BundleError", "TrainingDiverged"}
+    assert kinds[BadInput] == {"BadInput", *people}
     assert kinds[Retryable] == {"Retryable", "StorageUnavailable", "ClusterUnavailable"}
     assert issubclass(GateRefused, TaggerError)
 

@@ -145,6 +145,19 @@ def test_a_bucket_without_objects(tmp_path, into):
 
 
 @pytest.mark.parametrize(
+    "fields", ["{sql}, Key, Size, ETag, LastModifiedDate", "Key, Size, ETag, LastModifiedDate, {sql}"]
+)
+def test_whoever_writes_a_manifest_cannot_write_files(tmp_path, into, fields):
+    kept = tmp_path / "kept.txt"
+    kept.write_text("kept")
+    sql = f"x WHERE false) AS t) AS u; COPY (SELECT 1) TO '{kept}'; SELECT 1 FROM (SELECT * FROM (SELECT 1 AS a"
+    path = write_inventory(tmp_path, [], "CSV", fields.format(sql=sql))
+    with pytest.raises(BadInput, match="no plain name of a column or a file. Name a manifest.json that S3 wrote"):
+        InventoryListing.prepare(path, IMAGES, "", into)
+    assert kept.read_text() == "kept"
+
+
+@pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"sourceBucket": "another"}, "the inventory of the bucket another, and the images are at s3://shop/images"),
@@ -152,6 +165,11 @@ def test_a_bucket_without_objects(tmp_path, into):
         ({"fileSchema": "Bucket, Key, Size"}, "does not tell Last modified, ETag. Switch these additional fields on"),
         ({"files": [{"key": "a/b/x.csv.gz", "MD5checksum": "0"}]}, "names x.csv.gz, which is not in .*/nightly/data"),
         ({"files": [{"key": "x.csv.gz"}]}, "is no manifest of an S3 inventory"),
+        ({"fileSchema": "Bucket, Size, LastModifiedDate, ETag"}, "does not tell Key"),
+        ({"fileSchema": f'{FIELDS}, a"b'}, "names 'a\"b', which is no plain name of a column or a file"),
+        ({"fileSchema": ""}, "names '', which is no plain name"),
+        ({"files": [{"key": "data/..", "MD5checksum": "0"}]}, "names '..', which is no plain name"),
+        ({"files": [{"key": "data/*.csv", "MD5checksum": "0"}]}, r"names '\*.csv', which is no plain name"),
     ],
 )
 def test_an_inventory_that_does_not_serve(tmp_path, into, changes, told):

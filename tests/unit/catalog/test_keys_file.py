@@ -1,15 +1,18 @@
 """Lists of keys that people write: what is there comes as listed, what is not is told, and odd files are refused."""
 
+import dataclasses
 import gzip
 import pickle
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
 from tagger.catalog.keys_file import KeysListing
 from tagger.catalog.listing import KeyRange
-from tagger.errors import BadInput
-from tagger.storage import open_root
+from tagger.errors import AccessDenied, BadInput, FetchFailed
+from tagger.storage import LocalRoot, open_root
+from tagger.tables.schema import TRANSIENT_REASONS
 
 ALL = KeyRange()
 STORED = ["a b.jpg", "a.jpg", "b/1.jpg", "é.jpg", "雪.jpg"]
@@ -119,3 +122,56 @@ def test_a_file_that_is_not_there(images, tmp_path):
 def test_a_file_that_changed_is_sorted_again(prepared):
     assert listed(prepared("a.jpg\n")) == ["a.jpg"]
     assert listed(prepared("é.jpg\na.jpg\n")) == ["a.jpg", "é.jpg"]
+
+
+class Withholding(LocalRoot):
+    """A folder of which some keys may not be looked up, nor read."""
+
+    withheld = ()
+
+    def check(self):
+        if self.withheld == "everything":
+            raise AccessDenied("Not allowed to list the folder.")
+
+    def stat(self, key):
+        if self.withheld == "everything" or key in self.withheld:
+            raise AccessDenied(f"Not allowed to look up {key}.")
+        return super().stat(key)
+
+
+@pytest.fixture
+def withholding(prepared, images):
+    def prepare(keys, withheld):
+        root = Withholding(images.uri)
+        root.withheld = withheld
+        return dataclasses.replace(prepared("\n".join(keys)), images=root)
+
+    return prepare
+
+
+def test_a_key_that_is_withheld_is_a_photo_that_will_not_come(withholding, images):
+    began = datetime.now(UTC)
+    listing = withholding(["a.jpg", "b/1.jpg", "absent", "é.jpg"], {"b/1.jpg", "absent"})
+    listing.check()
+    known, absent, withheld, last = listing.photos(ALL)
+    assert [known, last] == [images.stat("a.jpg"), images.stat("é.jpg")]
+    assert [(photo.key, photo.etag, photo.size_bytes) for photo in (absent, withheld)] == [
+        ("absent", "", 0),
+        ("b/1.jpg", "", 0),
+    ]
+    assert withheld.last_modified >= began
+    with pytest.raises(FetchFailed) as failed:
+        images.fetch(withheld.key, withheld.etag)
+    assert failed.value.reason in TRANSIENT_REASONS
+
+
+def test_a_list_of_which_every_key_is_withheld_is_refused(withholding):
+    with pytest.raises(AccessDenied, match="any of the 2 keys .* the first is 'a.jpg'. Check the credentials"):
+        withholding(["é.jpg", "a.jpg"], {"a.jpg", "é.jpg"}).check()
+    withholding(["absent", "a.jpg"], {"a.jpg"}).check()
+    withholding([], "everything").check()
+
+
+def test_wrong_credentials_are_no_matter_of_a_few_photos(withholding):
+    with pytest.raises(AccessDenied, match="list the folder"):
+        list(withholding(["a.jpg"], "everything").photos(ALL))

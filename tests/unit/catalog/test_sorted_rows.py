@@ -3,6 +3,7 @@
 import random
 from itertools import pairwise
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -59,3 +60,17 @@ def test_the_order_is_that_of_utf8(root):
 def test_a_folder_tells_from_what_it_was_made(root):
     assert not SortedRows(root).is_made_from(SOURCE)
     assert sort(root, ["a"]).is_made_from(SOURCE) and not SortedRows(root).is_made_from({"uri": "elsewhere"})
+
+
+def test_the_sorting_reaches_nothing_outside_its_folder(tmp_path):
+    outside = tmp_path / "outside.csv"
+    with sorting() as (connection, folder):
+        connection.execute(f"COPY (SELECT 1) TO '{folder}/inside.csv'")
+        for sql in (
+            f"COPY (SELECT 1) TO '{outside}'",
+            f"FROM read_text('{__file__}')",
+            f"SET temp_directory = '{tmp_path}'",
+        ):
+            with pytest.raises(duckdb.Error, match="disabled|locked"):
+                connection.execute(sql)
+    assert not outside.exists()

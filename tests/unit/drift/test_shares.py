@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from tagger.drift.shares import LARGEST_DEVIATION, Share, deviation, usual_share
+from tagger.drift.shares import LARGEST_DEVIATION, Share, deviation, is_above, usual_share
 
 WEEK = [Share(count, 1000) for count in (90, 100, 110, 100, 95, 105, 100)]
 
@@ -34,3 +34,18 @@ def test_few_or_small_nights_say_nothing(nights):
 
 def test_a_small_night_is_not_judged():
     assert deviation(Share(99, 99), WEEK) is None and deviation(Share(0, 0), WEEK) is None
+
+
+@pytest.mark.parametrize(("least", "items"), [(3, 3), (6, 10), (9, 20), (29, 100), (226, 1000)])
+def test_the_fewer_photos_the_more_of_them_it_takes_to_be_above_a_limit(least, items):
+    assert [is_above(Share(count, items), 0.2) for count in (least - 1, least)] == [False, True]
+
+
+def test_a_limit_of_0_allows_none_and_one_of_1_all():
+    assert is_above(Share(1, 10**6), 0.0) and not is_above(Share(0, 10**6), 0.0)
+    assert not is_above(Share(10**6, 10**6), 1.0) and not is_above(Share(0, 0), 0.0)
+
+
+def test_the_interval_by_hand():
+    # All n of n: the lower end p of the 95 % interval has p**n = 0.025.
+    assert is_above(Share(5, 5), 0.025 ** (1 / 5) - 1e-9) and not is_above(Share(5, 5), 0.025 ** (1 / 5) + 1e-9)

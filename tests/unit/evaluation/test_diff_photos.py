@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from tagger.config_file import load_config
-from tagger.errors import BadInput
+from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.evaluation.diff_photos import run_diff
+from tagger.storage import LocalRoot
 from tests.decoding import decode_nothing_here
 from tests.unit.evaluation.small_shop import INFO, make_shop, save_shop_bundle
 
@@ -51,6 +52,20 @@ def test_what_is_no_photo_is_counted(shop, models, tmp_path, monkeypatch):
     (tmp_path / "\udcff.png").write_bytes(b"")  # no UTF-8: never tagged
     diff = run_diff(load_config(None, [f"images={tmp_path}"]), *models)
     assert (diff.item_count, diff.unreadable) == (1, 1)
+
+
+def test_an_outage_is_no_diff_of_the_photos_that_came_before_it(shop, models, monkeypatch):
+    came, fetch = iter(range(12)), LocalRoot.fetch
+
+    def going_away(self, key, *facts):
+        if next(came, None) is None:
+            raise FetchFailed("download_failed", "no answer")
+        return fetch(self, key, *facts)
+
+    monkeypatch.setattr(LocalRoot, "fetch", going_away)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(StorageUnavailable, match="could not be fetched in 4 tries: no answer"):
+        run_diff(load_config(None, [f"images={shop}/images"]), *models)
 
 
 @pytest.mark.parametrize(("file", "words"), [(None, "holds no photo"), ("notes.txt", "None of the 1 photos could be")])

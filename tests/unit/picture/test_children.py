@@ -128,6 +128,16 @@ def test_a_child_that_the_machine_does_not_let_work_is_waited_for_but_not_for_ev
         assert answers == [expected, "picture"]
 
 
+def test_a_child_that_does_not_even_take_its_photo_is_not_waited_for_for_ever():
+    with DecodeChildren(1, FIT, DecodeLimits(wall_s=0.5)) as children:
+        children.decode([SMALL])
+        os.kill(children.pids()[0], signal.SIGSTOP)
+        started = time.monotonic()
+        answers = children.decode([SMALL + bytes(2_000_000), SMALL])
+        assert reasons(answers) == ["decode_timeout", "picture"]
+        assert time.monotonic() - started < 30
+
+
 def test_a_photo_over_the_memory_limit_is_given_up_and_its_child_lives_on():
     with DecodeChildren(1, FIT, DecodeLimits(memory_bytes=100_000_000)) as children:
         before = children.pids()
@@ -159,23 +169,39 @@ def test_a_photo_that_fits_into_no_memory_itself_is_given_up_and_its_neighbours_
 
 TAKEN_OVER = """
     from multiprocessing.connection import Connection
-    import sys
+    import os, sys
     connection = Connection(int(sys.argv[-3]))
     connection.send_bytes(b"ready")
     while connection.recv_bytes():
-        connection.send_bytes({answer})
+        {sends}
 """
 
 
+@pytest.fixture
+def take_over(monkeypatch, tmp_path):
+    """Has the next children send something else than an answer."""
+
+    def taken_over(sends):
+        interpreter = tmp_path / "python"
+        (tmp_path / "child.py").write_text(textwrap.dedent(TAKEN_OVER.replace("{sends}", sends)))
+        interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/child.py "$@"\n')
+        interpreter.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(interpreter))
+
+    return taken_over
+
+
 @pytest.mark.parametrize("answer", ["bytes(10**8)", "b'no answer'", "b'{}'"])
-def test_a_child_that_answers_anything_else_counts_as_dead(monkeypatch, tmp_path, answer):
-    interpreter = tmp_path / "python"
-    (tmp_path / "child.py").write_text(textwrap.dedent(TAKEN_OVER.replace("{answer}", answer)))
-    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/child.py "$@"\n')
-    interpreter.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(interpreter))
+def test_a_child_that_answers_anything_else_counts_as_dead(take_over, answer):
+    take_over(f"connection.send_bytes({answer})")
     with DecodeChildren(1, FIT, LIMITS) as children:
         assert reasons(children.decode([SMALL])) == ["decode_crashed"]
+
+
+def test_a_child_that_stops_within_its_answer_is_not_waited_for_for_ever(take_over):
+    take_over("os.write(connection.fileno(), bytes([0, 0, 1, 0, 0]))")  # 256 bytes are to come
+    with DecodeChildren(1, FIT, DecodeLimits(wall_s=0.5)) as children:
+        assert reasons(children.decode([SMALL])) == ["decode_timeout"]
 
 
 def test_the_large_photo_is_a_picture_under_the_default_limits(children):

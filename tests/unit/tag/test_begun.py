@@ -11,8 +11,9 @@ from tagger.picture.fit import Fit
 from tagger.storage import open_root
 from tagger.tables.store import Tables
 from tagger.tag.history import find_run
-from tagger.tag.night import Night, Serving, load_tagger
+from tagger.tag.night import Night
 from tagger.tag.runs import save_state
+from tagger.tag.serving import Serving, load_tagger
 from tagger.tag.vacuum import vacuum
 from tests.runs_made import commit, finalise, run_id_of, stage
 from tests.tables_rows import DAY

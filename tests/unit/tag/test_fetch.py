@@ -20,11 +20,14 @@ class Flaky(Root):
 
     def __init__(self, errors: dict[str, list[str]], data: bytes = b"photo") -> None:
         super().__init__("flaky://images")
-        self.errors, self.data, self.calls, self.is_away = errors, data, 0, False
+        self.errors, self.data, self.calls, self.is_away, self.first = errors, data, 0, False, None
 
     def check(self):
         if self.is_away:
             raise StorageUnavailable("nothing answers")
+
+    def first_key(self, prefix="", after=""):
+        return self.first
 
     def fetch(self, key, etag, within_s):
         self.calls += 1
@@ -86,6 +89,18 @@ def test_an_outage_rejects_nobody_and_does_not_try_everything():
     assert images.calls < 50
 
 
+def test_a_node_that_lost_the_images_rejects_nobody():
+    def found(count, first):
+        images = Flaky({f"{n:03d}": ["not_found"] for n in range(count)})
+        images.first = first
+        return [answer for answer in download(photos(40), settings(images)) if answer.data]
+
+    with pytest.raises(StorageUnavailable, match="finds nothing under flaky://images, where 30 photos were listed"):
+        found(30, first=None)
+    assert len(found(30, first="later.jpg")) == 10  # those were removed after they had been listed
+    assert len(found(19, first=None)) == 21
+
+
 def test_a_short_outage_is_waited_for():
     images = Flaky({f"{n:03d}": ["download_failed"] for n in range(100)})
     assert all(answer.data for answer in download(photos(100), settings(images, pauses_s=(0,) * 25)))
@@ -108,6 +123,11 @@ def test_an_outage_is_waited_for_as_long_as_is_asked_and_a_lone_failure_is_not(m
     assert now[0] == 61
     now[0] = 0.0
     assert download(photos(100), patient(99))[0].attempts == 3 and now[0] == 11
+
+
+def test_a_unit_that_waits_for_storage_stands_still_no_longer_than_is_allowed():
+    waiting = replace(settings(Flaky({})), limits=DecodeLimits(wall_s=2.0), outage_wait_s=7200)
+    assert waiting.longest_s(256) == 7200 + 512
 
 
 @pytest.mark.parametrize(

@@ -33,17 +33,25 @@ def test_broken_promises_are_counted_over_units_and_the_worst_are_told(gate):
 
 
 def test_only_final_rejects_count_against_the_allowed_share():
-    ledger = Ledger(7, 0, rejected_by_reason=Counter(corrupt=2, download_failed=1))
-    check_rejects("r1", ledger, 0.2)
+    ledger = Ledger(40, 0, rejected_by_reason=Counter(corrupt=30, download_failed=30))
+    check_rejects("r1", ledger, 0.25)
     check_rejects("r1", Ledger(), 0.0)
-    with pytest.raises(GateRefused, match=r"2 of 10 photos \(20.0%\) were rejected.*0.19 allows \(corrupt 2, download"):
-        check_rejects("r1", ledger, 0.19)
+    with pytest.raises(GateRefused, match=r"30 of 100 photos \(30.0%\) were rejected.*0.2 allows \(corrupt 30, down"):
+        check_rejects("r1", ledger, 0.2)
+
+
+def test_a_few_bad_photos_of_a_small_night_stop_nothing_unless_none_is_allowed():
+    ledger = Ledger(2, 0, rejected_by_reason=Counter(corrupt=1))
+    check_rejects("r1", ledger, 0.2)
+    with pytest.raises(GateRefused, match=r"1 of 3 photos"):
+        check_rejects("r1", ledger, 0.0)
 
 
 def test_the_flagged_share_is_refused_only_where_one_is_allowed():
-    ledger = Ledger(10, 3, flagged_by_reason=Counter(low_focus=3))
+    ledger = Ledger(100, 30, flagged_by_reason=Counter(low_focus=30))
     check_flagged("r1", ledger, None)
-    check_flagged("r1", ledger, 0.3)
+    check_flagged("r1", ledger, 0.25)
+    check_flagged("r1", Ledger(10, 3), 0.2)
     check_flagged("r1", Ledger(), 0.0)
-    with pytest.raises(GateRefused, match=r"3 of 10 photos \(30.0%\) need review.*max_flagged_share=0.29.*low_focus 3"):
-        check_flagged("r1", ledger, 0.29)
+    with pytest.raises(GateRefused, match=r"30 of 100 photos \(30.0%\) need review.*flagged_share=0.2 .*low_focus 30"):
+        check_flagged("r1", ledger, 0.2)

@@ -62,6 +62,16 @@ def test_progress_is_a_line_an_interval_and_promises_nothing_before_it_can_be_kn
     ]
 
 
+def test_the_queue_is_what_was_handed_out_and_is_not_staged(clock):
+    worked = Worked(planned=1000, handed_out=5)
+    progress = Progress("run", worked, clock)
+    worked.add(row())
+    worked.add(row())
+    assert (progress.facts()["units"], progress.facts()["queued_units"]) == (2, 3)
+    worked.handed_out += 4
+    assert progress.facts()["queued_units"] == 7
+
+
 def test_rejects_are_told_by_reason(clock):
     worked = Worked(planned=1200, is_planned=True, staged_before=1000)
     worked.add(row(2, {"empty": 1, "truncated": 3}))

@@ -5,9 +5,9 @@ from tagger.errors import BadInput
 from tagger.picture.fit import Fit
 from tagger.storage import open_root
 from tagger.tag.history import find_run
-from tagger.tag.night import Serving, answer_settings, load_tagger
 from tagger.tag.resume import config_to_resume, resumable
 from tagger.tag.runs import RunIdentity, RunState, canonical_digest, save_state
+from tagger.tag.serving import Serving, answer_settings, load_tagger
 from tagger.tag.upkeep import abort_run
 from tests.runs_made import begin, commit, commit_in_part, run_id_of
 from tests.tables_rows import DAY, NOON

@@ -1,5 +1,6 @@
 """The learner: what each ingredient does to a step, and a state that goes on to the bit."""
 
+import os
 from dataclasses import replace
 
 import keras
@@ -9,7 +10,7 @@ import pytest
 from tagger.errors import TrainingDiverged
 from tagger.model.shape import NetworkShape
 from tagger.picture.augment import Augmentation
-from tagger.train.learner import Learner, learning_rate, log_frequencies
+from tagger.train.learner import Learner, fair_threads, learning_rate, log_frequencies
 from tagger.train.recipe import Recipe, StagePlan
 
 SIDE, CLASSES, BATCH = 32, 3, 8
@@ -149,3 +150,22 @@ def test_low_precision_keeps_its_variables_whole():
     assert {variable.dtype for variable in made.network.weights} == {"float32"}
     assert made.network(batch(0)[0])["features"].dtype == "bfloat16"
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("node_cpus", "workers", "threads"),
+    [(6.0, 1, 6), (6.0, 4, 1), (48.0, 8, 6), (200.0, 2, 32), (0.0, 1, 1), (2.0, 3, 1)],
+    ids=["quota", "rounded down", "shared", "no more than the host has", "none", "at least one"],
+)
+def test_workers_share_what_their_node_may_use_of_a_host_of_64_cpus(monkeypatch, node_cpus, workers, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert fair_threads(node_cpus, workers) == threads
+
+
+def test_a_process_that_is_bound_to_one_cpu_takes_one_thread():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert fair_threads(64.0, 1) == 1
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,9 +1,13 @@
 """Shards of pictures: rows in the order asked for, from this disk or elsewhere, few of them open at a time."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import fsspec
 import numpy as np
+import psutil
 import pyarrow.fs
 import pytest
 
@@ -21,13 +25,14 @@ SHARDS = [Shard("a", 9), Shard("b", 0), Shard("c", 14)]
 
 
 class Watched(pyarrow.fs.FSSpecHandler):
-    """This disk as if it were elsewhere: streams of bytes alone, each of them noted; `is_lost`: none comes."""
+    """This disk as if it were elsewhere: streams of bytes alone, `delay_s` late and noted; `is_lost`: none comes."""
 
     def __init__(self):
         super().__init__(fsspec.filesystem("file"))
-        self.reads, self.is_lost = [], False
+        self.reads, self.is_lost, self.delay_s = [], False, 0.0
 
     def open_input_stream(self, path):
+        time.sleep(self.delay_s)
         if self.is_lost:
             raise OSError("no answer")
         self.reads.append(Path(path).name)
@@ -62,6 +67,18 @@ def numbers(pixels):
     return pixels[:, 0, 0, 0].tolist()
 
 
+def at_once(take, rows, threads=4):
+    """Futures of the same rows, asked for by several threads at the same moment."""
+    start = Barrier(threads)
+
+    def taken():
+        start.wait()
+        return numbers(take(rows))
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [pool.submit(taken) for _ in range(threads)]
+
+
 def test_pictures_come_in_the_order_asked_for(local):
     pictures = Pictures(local, SHARDS)
     assert len(pictures) == COUNT
@@ -85,6 +102,43 @@ def test_a_shard_beyond_the_most_open_is_fetched_again(elsewhere):
     for row in (5, 12, 5):
         assert numbers(pictures.take(np.array([row]))) == [row]
     assert elsewhere.handler.reads == ["a.npy", "c.npy", "a.npy"]
+
+
+@pytest.mark.parametrize("place", ["local", "elsewhere"])
+def test_a_walk_over_many_shards_fetches_each_once_and_holds_few_of_them(place, request, tmp_path):
+    for number in range(300):
+        save_shard(open_root(str(tmp_path)), f"{number}", numbered(2))
+    root, before = request.getfixturevalue(place), psutil.Process().num_fds()
+    pictures, most = Pictures(root, [Shard(f"{number}", 2) for number in range(300)]), 0
+    for start in range(0, 600, 64):
+        pictures.take(np.arange(start, min(start + 64, 600)))
+        most = max(most, psutil.Process().num_fds() - before)
+    assert 0 < most <= 64
+    if place == "elsewhere":
+        assert root.handler.reads == [f"{number}.npy" for number in range(300)]
+
+
+def test_threads_that_need_the_same_shards_fetch_each_once(elsewhere):
+    elsewhere.handler.delay_s = 0.1
+    taken = at_once(Pictures(elsewhere, SHARDS).take, np.array([5, 12, 20]))
+    assert [each.result() for each in taken] == [[5, 12, 20]] * 4
+    assert elsewhere.handler.reads == ["a.npy", "c.npy"]
+
+
+def test_threads_get_their_pictures_also_where_few_shards_may_be_open(elsewhere):
+    elsewhere.handler.delay_s = 0.01
+    taken = at_once(Pictures(elsewhere, SHARDS, most_open=1).take, np.array([5, 12, 6]))
+    assert [each.result() for each in taken] == [[5, 12, 6]] * 4
+
+
+def test_an_outage_is_told_to_all_that_wait_and_over_when_it_is_over(elsewhere):
+    pictures = Pictures(elsewhere, SHARDS)
+    elsewhere.handler.delay_s, elsewhere.handler.is_lost = 0.1, True
+    for each in at_once(pictures.take, np.array([5])):
+        with pytest.raises(StorageUnavailable, match="no answer"):
+            each.result()
+    elsewhere.handler.is_lost = False
+    assert numbers(pictures.take(np.array([5]))) == [5]
 
 
 def test_what_was_opened_ahead_is_not_fetched_again(elsewhere):

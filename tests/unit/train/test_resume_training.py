@@ -1,6 +1,5 @@
 """What a stopped training must find as it was: its settings, its labels, and that it is not over."""
 
-import json
 import threading
 
 import pytest
@@ -9,6 +8,7 @@ from tagger.catalog.labels import LabelSpace
 from tagger.config import Config, FocusConfig, ReviewConfig, TrainConfig
 from tagger.errors import BadInput, ClusterUnavailable, ConfigError, GateRefused
 from tagger.lease import Lock
+from tagger.release import code_version
 from tagger.storage import open_root
 from tagger.train.record import TrainingFacts
 from tagger.train.resume import check_data, closing, held, run_id_of
@@ -37,8 +37,9 @@ def facts(run_id, digest="of the items", **items):
     return TrainingFacts(run_id, {}, "1", digest, {"fit": 80, "select": 10, **items})
 
 
-def test_a_stopped_training_goes_on_with_more_workers_and_the_same_labels(root, run_id):
-    assert run_id_of(config(root, "last", train={"workers": 2}), root) == run_id
+def test_a_stopped_training_goes_on_with_more_workers_other_notes_and_the_same_labels(root, run_id):
+    notes = {"data_note": "Ours.", "limits_note": "Elsewhere."}
+    assert run_id_of(config(root, "last", train={"workers": 2, **notes}), root) == run_id
     check_data(root, facts(run_id), SPACE)
 
 
@@ -52,10 +53,22 @@ def test_other_settings_are_refused(root, run_id, other):
         run_id_of(config(root, run_id, **other), root)
 
 
-def test_what_another_version_started_is_refused(root):
-    root.write_bytes("work/train-1/train.json", json.dumps({"digest": "of the settings"}).encode())
+def test_what_another_version_started_is_refused(root, monkeypatch):
+    for name in ("tagger.release.__version__", "tagger.train.resume.__version__"):
+        monkeypatch.setattr(name, "0.0.1")
+    code_version.cache_clear()
+    run_id_of(config(root), root)
+    monkeypatch.undo()
+    code_version.cache_clear()
     with pytest.raises(ConfigError, match="or the version of tagger, differ.* Start afresh"):
         run_id_of(config(root, "last"), root)
+
+
+def test_other_code_of_the_same_version_goes_on_and_says_so(root, run_id, monkeypatch, caplog):
+    other = f"{code_version().partition('+')[0]}+0123456789ab"
+    monkeypatch.setattr("tagger.train.resume.code_version", lambda: other)
+    assert run_id_of(config(root, "last"), root) == run_id
+    assert f"{run_id} was started by the code {code_version()} and goes on with {other}" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -65,7 +78,7 @@ def test_what_another_version_started_is_refused(root):
         (LabelSpace(("Hat", "Shoe"), ("Blue", "Red")), {}, "the types lost Shirt and gained Hat"),
         (LabelSpace(("Shirt", "Shoe", "Hat"), ("Blue", "Red")), {}, "the types gained Hat"),
         (SPACE, {"fit": 81}, "the number of items by role changed from {'fit': 80, .* to {'fit': 81"),
-        (SPACE, {"digest": "of others"}, "the labels, or the roles of the items, changed"),
+        (SPACE, {"digest": "of others"}, "the labels, the roles of the items, or the photos changed"),
     ],
 )
 def test_other_labels_are_refused_and_told(root, run_id, space, changes, told):

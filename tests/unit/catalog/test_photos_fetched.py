@@ -1,13 +1,13 @@
-"""Labelled photos from storage: a passing failure is waited out, a lasting one ends the training, memory is bounded."""
+"""Photos to learn from or to measure on: passing failures are waited out, lasting ones raised, memory is bounded."""
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
+from tagger.catalog.photos import AHEAD_BYTES, fetch_photos
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.storage import Root, StoredObject
-from tagger.train.photos import AHEAD_BYTES, fetch_photos
 
 
 class Store(Root):
@@ -65,7 +65,7 @@ class AtOnce(ThreadPoolExecutor):
 
 @pytest.mark.parametrize(("size_bytes", "held"), [(AHEAD_BYTES // 4, 4), (AHEAD_BYTES + 1, 1), (1, 20)])
 def test_as_much_is_fetched_ahead_as_the_listed_sizes_allow_and_no_more(monkeypatch, size_bytes, held):
-    monkeypatch.setattr("tagger.train.photos.ThreadPoolExecutor", AtOnce)
+    monkeypatch.setattr("tagger.catalog.photos.ThreadPoolExecutor", AtOnce)
     store = Store()
     photos = fetch_photos(store, listed(20, size_bytes))
     assert next(photos) == b"000.jpg" and len(store.asked) == held

@@ -1,6 +1,7 @@
-"""Labelled photos from storage, fetched a little ahead of the decoder. One that does not come ends the training.
+"""Photos from storage to learn from or to measure on: one that does not come ends the command.
 
-Without it the shard, which is kept for all later trainings of the same photos, would lack a good photo in each of them.
+Without it a training's shard, which is kept for all later trainings of the same photos, would lack a good photo in each
+of them, and figures, thresholds and gates would rest on what an outage left.
 """
 
 from collections import deque
@@ -22,8 +23,7 @@ _TRIES = 4
 def fetch_photos(images: Root, photos: Sequence[StoredObject]) -> Iterator[bytes]:
     """The photos' bytes, in order, those that are fetched ahead of the reader within `AHEAD_BYTES`.
 
-    StorageUnavailable where a download fails again and again, or the photo is no longer the one that was listed;
-    BadInput where storage refuses it.
+    Raises what `fetch_photo` does.
     """
     threads = ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="photos")
     ahead: deque[tuple[int, Future[bytes]]] = deque()
@@ -31,18 +31,23 @@ def fetch_photos(images: Root, photos: Sequence[StoredObject]) -> Iterator[bytes
         for photo in photos:
             while ahead and sum(size for size, _ in ahead) + photo.size_bytes > AHEAD_BYTES:
                 yield ahead.popleft()[1].result()
-            ahead.append((photo.size_bytes, threads.submit(_photo, images, photo)))
+            ahead.append((photo.size_bytes, threads.submit(fetch_photo, images, photo.key, photo.etag)))
         while ahead:
             yield ahead.popleft()[1].result()
     finally:
         threads.shutdown(cancel_futures=True)
 
 
-def _photo(images: Root, photo: StoredObject) -> bytes:
+def fetch_photo(images: Root, key: str, etag: str) -> bytes:
+    """A listed photo's bytes.
+
+    StorageUnavailable where the download fails again and again, or the photo is no longer the one that was listed;
+    BadInput where storage refuses it.
+    """
     try:
-        return _fetched(images, photo)
+        return _fetched(images, key, etag)
     except FetchFailed as failure:
-        raise _told(f"The photo '{photo.key}' under {images.uri}", failure) from failure
+        raise _told(f"The photo '{key}' under {images.uri}", failure) from failure
 
 
 def _is_passing(error: BaseException) -> bool:
@@ -55,20 +60,20 @@ def _is_passing(error: BaseException) -> bool:
     wait=wait_exponential(multiplier=0.5, exp_base=4),
     reraise=True,
 )
-def _fetched(images: Root, photo: StoredObject) -> bytes:
-    return images.fetch(photo.key, photo.etag)
+def _fetched(images: Root, key: str, etag: str) -> bytes:
+    return images.fetch(key, etag)
 
 
 def _told(photo: str, failure: FetchFailed) -> TaggerError:
     if failure.reason == "access_denied":
         return BadInput(
             f"{photo} may not be read: {failure.detail}. Check the credentials and the bucket's policy, restore it "
-            "from an archive, or take it out of the labels."
+            "from an archive, or take it out of the labels or the folder."
         )
     if failure.reason == "download_failed":
         return StorageUnavailable(
             f"{photo} could not be fetched in {_TRIES} tries: {failure.detail}. Start the command again when storage "
-            "answers; if it is this photo each time, take it out of the labels."
+            "answers; if it is this photo each time, take it out of the labels or the folder."
         )
     return StorageUnavailable(
         f"{photo} is no longer the one that was listed ({failure.reason}: {failure.detail}). Start the command again: "
