@@ -220,16 +220,14 @@ class LocalRoot(Root):
         return read(self._path(key))
 
     def write_bytes(self, key: str, data: bytes) -> None:
-        path = self._path(key)
-        with written_beside(path, data) as temporary:
+        with written_beside(path := self._path(key), data) as temporary:
             os.replace(temporary, path)
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
 
     def create_once(self, key: str, data: bytes) -> bool:
-        path = self._path(key)
-        with written_beside(path, data) as temporary, contextlib.suppress(FileExistsError):
+        with written_beside(path := self._path(key), data) as temporary, contextlib.suppress(FileExistsError):
             os.link(temporary, path)
             return True
         return self._holds(key, data)
