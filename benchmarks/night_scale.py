@@ -1,11 +1,13 @@
 """What a night of many photos asks of time and memory, without downloading one: planning, and ledger to commit.
 
     plan     keys are made up, N of them; all but one in a hundred are answered in a committed table of the root; the
-             ranges are listed, compared with the answers and written as a manifest, as Ray tasks
+             ranges, cut as a night cuts them, are listed, compared with the answers and written as a manifest, as Ray
+             tasks
+    range    the same keys as one range, as those of a local folder are, compared in one process; nothing is written
     commit   N staged rows -> ledger, table files, commit; the units are made up of one unit's rows
     night    N small photos on this disk -> a whole night with the bundle of --model
 
-python -m benchmarks.night_scale --case plan commit --photos 100000 1000000 10000000 --work FOLDER
+python -m benchmarks.night_scale --case plan range commit --photos 100000 1000000 10000000 --work FOLDER
 python -m benchmarks.night_scale --case night --photos 1000 10000 100000 --work FOLDER [--model fashion-24x20]
 
 A table of a row for each number of photos: seconds, and the peak resident memory of the driver and of the largest of
@@ -42,10 +44,11 @@ from tagger.tag import night
 from tagger.tag.inspection import Inspection
 from tagger.tag.ledger import check_ledger, staged_rows
 from tagger.tag.manifest import Shard, Stand, complete, load_manifest, save_range, save_ranges, write_shard
-from tagger.tag.plan import PlanJob
+from tagger.tag.plan import PlanJob, Survey
 from tagger.tag.planning import Planning
 from tagger.tag.progress import Worked
 from tagger.tag.runs import RunIdentity
+from tagger.tag.selection import ranges_of
 from tagger.tag.watch import Known
 
 DAY = datetime.date(2026, 11, 22)
@@ -156,12 +159,10 @@ def _new(count: int) -> int:
 
 def planned(root: Root, count: int, model: str) -> dict[str, float]:
     """Seconds to the first shard and to the complete manifest, of a Ray that runs already."""
-    listing = MadeUpListing(count)
-    ranges = listing.ranges(max(8, count // 1_000_000))
-    job = PlanJob(root, "r2", listing, IDENTITY, TagConfig())  # type: ignore[arg-type]
-    save_ranges(root, "r2", ranges)
+    job = PlanJob(root, "r2", MadeUpListing(count), IDENTITY, TagConfig())
+    ranges = ranges_of(job)
     started, first = time.monotonic(), 0.0
-    with Planning(job, ranges, parallel=2, worked=Worked(), patience_s=0.0) as planning:
+    with Planning(job, ranges, job.tag.list_tasks, worked=Worked(), patience_s=0.0) as planning:
         for _ in planning.waves(most=10**9):
             first = first or time.monotonic() - started
     manifest = complete(root, "r2", 256, is_full=True)
@@ -169,6 +170,19 @@ def planned(root: Root, count: int, model: str) -> dict[str, float]:
     if (manifest.counts.listed, manifest.new) != (count, _new(count)):
         raise SystemExit(f"The manifest is wrong: {manifest.counts}, {manifest.new} new of {count}.")
     return {"first shard, s": first, "all, s": took}
+
+
+def surveyed(root: Root, count: int, model: str) -> dict[str, float]:
+    """Seconds until it is known of the first key, and of all, whether they are new."""
+    keys = iter(Survey(PlanJob(root, "r2", MadeUpListing(count), IDENTITY, TagConfig()), KeyRange()))
+    started, worked = time.monotonic(), time.process_time()
+    new = next(keys) is not None
+    first = time.monotonic() - started
+    new += sum(photo is not None for photo in keys)
+    if new != _new(count):
+        raise SystemExit(f"{new} of {count} keys were found to be new.")
+    took = time.monotonic() - started
+    return {"first key, s": first, "all, s": took, "all, CPU s": time.process_time() - worked}
 
 
 def committed(root: Root, count: int, model: str) -> dict[str, float]:
@@ -267,6 +281,7 @@ def small_photo(rng: np.random.Generator) -> bytes:
 
 CASES: dict[str, tuple[Callable[[Root, int], None], Callable[[Root, int, str], dict[str, float]]]] = {
     "plan": (answered, planned),
+    "range": (answered, surveyed),
     "commit": (staged, committed),
     "night": (photographed, tagged),
 }

@@ -194,7 +194,7 @@ class TagConfig(_Section):
     retry_rejects: RetriedReason | None = None
     """Tag again what was rejected for good: all of it, or what was rejected for this one reason."""
     list_tasks: Positive = 4
-    """Parts of the key space that are listed and compared at once."""
+    """Parts of the key space that are listed and compared at once, in 768 MiB each; fewer where memory lacks."""
     engine: Literal["tensorflow"] = "tensorflow"
     """Inference engine."""
     actors: Positive = 1

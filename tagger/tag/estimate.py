@@ -43,9 +43,11 @@ class Estimate:
         return {"status": "dry run", **asdict(self), "first": list(self.first)}
 
 
-def estimate(job: PlanJob, ranges: Sequence[KeyRange], price_per_hour: float | None, is_full: bool) -> Estimate:
-    """Look at all ranges, as Ray tasks. is_full: every photo is listed."""
-    found = _looked_at(job, ranges)
+def estimate(
+    job: PlanJob, ranges: Sequence[KeyRange], parallel: int, price_per_hour: float | None, is_full: bool
+) -> Estimate:
+    """Look at all ranges, `parallel` at once, as Ray tasks. is_full: every photo is listed."""
+    found = _looked_at(job, ranges, parallel)
     counts, new = summed((each.counts for each in found), is_full), sum(each.new for each in found)
     rate = usual_rate(job.root)
     seconds = new / rate if rate else None
@@ -67,11 +69,11 @@ def usual_rate(root: Root) -> float | None:
     return statistics.median(run_query(root, _RATES)["rate"].to_pylist() or [0.0]) or None
 
 
-def _looked_at(job: PlanJob, ranges: Sequence[KeyRange]) -> list[Found]:
+def _looked_at(job: PlanJob, ranges: Sequence[KeyRange], parallel: int) -> list[Found]:
     look = ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(look_at_range)
     waiting, found = list(ranges), []
     with listing_errors():
         while waiting:
-            now, waiting = waiting[: job.tag.list_tasks], waiting[job.tag.list_tasks :]
+            now, waiting = waiting[:parallel], waiting[parallel:]
             found += ray.get([look.remote(job, part) for part in now])
     return found

@@ -36,7 +36,7 @@ from tagger.tag.manifest import Counts, Manifest, WorkUnit, complete, load_manif
 from tagger.tag.pipeline import TagJob
 from tagger.tag.plan import PlanJob
 from tagger.tag.planning import Planning
-from tagger.tag.preflight import Layout, lay_out
+from tagger.tag.preflight import Layout, lay_out, planning_at_once
 from tagger.tag.progress import Progress, Worked
 from tagger.tag.runs import (
     DRY_RUN,
@@ -232,7 +232,7 @@ class Night:
 
         try:
             with resumable(GO_ON, kept), Progress(state.run_id, worked).told():
-                for wave in self.waves(state, worked):
+                for wave in self.waves(state, worked, layout):
                     units = [unit for unit in wave if unit.name not in done]
                     worked.staged_before += sum(unit.count for unit in wave if unit.name in done)
                     if units:
@@ -242,7 +242,7 @@ class Night:
             after = kept()
         return worked, after
 
-    def waves(self, state: RunState, worked: Worked) -> Iterator[list[WorkUnit]]:
+    def waves(self, state: RunState, worked: Worked, layout: Layout) -> Iterator[list[WorkUnit]]:
         """The run's units: those of its manifest, or, where that is not complete, as they are found."""
         most = WAVE_UNITS * self.config.tag.actors
         manifest = load_manifest(self.root, state.run_id)
@@ -252,7 +252,7 @@ class Night:
                 yield wave
             return
         job = self.plan_job(state.run_id, state.identity)
-        with Planning(job, ranges_of(job), job.tag.list_tasks, worked) as planning:
+        with Planning(job, ranges_of(job), layout.planning_tasks, worked) as planning:
             yield from planning.waves(most)
 
     def plan_job(self, run_id: str, identity: RunIdentity) -> PlanJob:
@@ -269,8 +269,9 @@ class Night:
         for run_id in self.tables.unfinished_runs():
             _LOG.warning("Run %s is committed in part; a run first completes it, and tags less than told here", run_id)
         job = self.plan_job(f"{DRY_RUN}{secrets.token_hex(4)}", self.identity(date))
+        parallel = planning_at_once(job.tag, cluster_capacity().memory_bytes)
         try:
-            return estimate(job, cut(job), job.tag.price_per_hour, is_full(job.tag))
+            return estimate(job, cut(job), parallel, job.tag.price_per_hour, is_full(job.tag))
         finally:
             remove_work(self.root, job.run_id)
 

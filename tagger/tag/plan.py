@@ -1,8 +1,9 @@
 """Listing minus what is answered: which photos are new tonight, range by range of the key space.
 
 Both sides come sorted by key, so that one pass over two streams tells new, changed, older and vanished photos, whatever
-their number. What a photo's state is, its newest committed row says, in `tags` or in `rejects`. Ranges know nothing of
-each other: they are planned in parallel, each from where it stopped.
+their number. What a photo's state is, its newest committed row says, in `tags` or in `rejects`. Tables have no order:
+their rows are sorted stretch by stretch of the listing, so that the first photos wait for the first stretch alone.
+Ranges know nothing of each other: they are planned in parallel, each from where it stopped.
 """
 
 import datetime
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, NamedTuple
 
+import duckdb
 import pyarrow as pa
 
 from tagger.catalog.listing import KeyRange, Listing
@@ -36,8 +38,12 @@ SHARD_PHOTOS = 16_384
 """About 2 MB of keys: a node reads a shard once and works through its units."""
 SHARD_S = 10.0
 """A photo waits no longer than this for its shard to fill: the first ones shall be tagged soon."""
-ANSWERS_MEMORY_MB = 512
-"""What sorting the answers of one range may take; DuckDB spills the rest to disk."""
+STRETCH_PHOTOS = 262_144
+"""Photos in a stretch at most, some 100 MB. Its answers are as many, and more by those whose photos are gone."""
+STRETCH_S = 10.0
+"""A stretch ends after so long a time of listing: its photos wait to be compared."""
+ANSWERS_MEMORY_MB = 256
+"""What sorting the answers of one stretch may take; DuckDB spills the rest to disk."""
 
 _BATCH_ROWS = 20_000
 
@@ -113,10 +119,12 @@ class Survey:
 
     def __iter__(self) -> Iterator[StoredObject | None]:
         job, after = self.job, self.stand.through
-        listing = self._readable(job.listing.photos(self.part, after))
-        for pair in joined(listing, committed_answers(job.root, self.part, after, job.tag.prefix)):
-            self.through = pair.key
-            yield self._judged(pair)
+        with connect(job.root, ANSWERS_MEMORY_MB) as connection:
+            for photos, part in stretches(job.listing.photos(self.part, after), self.part):
+                answers = committed_answers(connection, job.root, part, after, job.tag.prefix)
+                for pair in joined(self._readable(photos), answers):
+                    self.through = pair.key
+                    yield self._judged(pair)
 
     def _judged(self, pair: Pair) -> StoredObject | None:
         photo, answer = pair
@@ -210,21 +218,41 @@ def _limited(photos: Iterable[StoredObject | None], limit: int | None) -> Iterat
             return
 
 
-def committed_answers(root: Root, part: KeyRange, after: str = "", prefix: str = "") -> Iterator[Answer]:
+def stretches(
+    photos: Iterable[StoredObject], part: KeyRange, most: int = STRETCH_PHOTOS, wait_s: float = STRETCH_S
+) -> Iterator[tuple[list[StoredObject], KeyRange]]:
+    """The photos of a range in lists, each with its part of the range; the parts, in order, are the whole range.
+
+    A list has `most` photos, or what came within `wait_s` seconds; a little more where names are no UTF-8, at which no
+    table can be cut.
+    """
+    start, waiting, due = part.start, list[StoredObject](), time.monotonic() + wait_s
+    for photo in photos:
+        is_due = len(waiting) >= most or time.monotonic() > due
+        if waiting and is_due and _is_utf8(photo.key):
+            yield waiting, KeyRange(start, photo.key)
+            start, waiting, due = photo.key, [], time.monotonic() + wait_s
+        waiting.append(photo)
+    yield waiting, KeyRange(start, part.end)
+
+
+def committed_answers(
+    connection: duckdb.DuckDBPyConnection, root: Root, part: KeyRange, after: str = "", prefix: str = ""
+) -> Iterator[Answer]:
     """The newest committed row of each key of a range that is greater than `after` and begins with `prefix`, sorted by
-    key, streamed. StorageUnavailable where the tables do not answer, or the disk to sort on is full."""
+    key, streamed. connection: to the root's tables, one range at a time. StorageUnavailable where the tables do not
+    answer, or the disk to sort on is full."""
     bounds = {
         "image_key >= $start": max(part.start, prefix), "image_key < $end": part.end, "image_key > $after": after,
         "starts_with(image_key, $prefix)": prefix,
     }  # fmt: skip
     bounds = {condition: value for condition, value in bounds.items() if value}
     query = _ANSWERS.format(wanted=" AND ".join(bounds) or "true")
-    with connect(root, ANSWERS_MEMORY_MB) as connection:
-        params = {condition.split("$")[1].rstrip(")"): value for condition, value in bounds.items()}
-        batches = ask_for_batches(connection, root, query, params, _BATCH_ROWS)
-        rows = (Answer(*row) for batch in batches for row in zip(*_lists(batch), strict=True))
-        for _, of_key in itertools.groupby(rows, key=lambda answer: answer.image_key):
-            yield list(of_key)[-1]
+    params = {condition.split("$")[1].rstrip(")"): value for condition, value in bounds.items()}
+    batches = ask_for_batches(connection, root, query, params, _BATCH_ROWS)
+    rows = (Answer(*row) for batch in batches for row in zip(*_lists(batch), strict=True))
+    for _, of_key in itertools.groupby(rows, key=lambda answer: answer.image_key):
+        yield list(of_key)[-1]
 
 
 def joined(listing: Iterable[StoredObject], answers: Iterable[Answer]) -> Iterator[Pair]:

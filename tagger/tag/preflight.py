@@ -3,12 +3,15 @@
 Actors hold their CPUs for the whole run; fetch and stage tasks need theirs besides, or no unit ever moves.
 """
 
+import logging
 import math
 from dataclasses import dataclass
 
 from tagger.cluster import Capacity
 from tagger.config import TagConfig
 from tagger.errors import ClusterUnavailable, ConfigError
+
+_LOG = logging.getLogger(__name__)
 
 FETCH_CPUS = 0.5
 """Logical CPUs of a fetch task: it mostly waits for storage and for its decode children."""
@@ -23,16 +26,20 @@ ACTOR_BYTES = 1536 * 2**20
 """Resident memory of an actor with TensorFlow and both networks."""
 CHILD_BYTES = 96 * 2**20
 """Resident memory of an idle decode child."""
+PLAN_BYTES = 768 * 2**20
+"""Memory of a planning task: interpreter and libraries 200 MiB, a stretch of photos and its answers 350 MiB, and the
+footers of 300 files of the tables, 0.7 MiB each."""
 _ACTORS_PER_STAGE = 8
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How many processes of each operator run at once."""
+    """How many processes of each operator run at once, and how many tasks plan meanwhile."""
 
     fetch_tasks: int
     actors: int
     stage_tasks: int
+    planning_tasks: int
 
 
 def lay_out(tag: TagConfig, has: Capacity) -> Layout:
@@ -43,10 +50,21 @@ def lay_out(tag: TagConfig, has: Capacity) -> Layout:
     _check_gpus(tag, has)
     _check_object_store(tag, has)
     _check_memory(tag, has)
+    planning_tasks = planning_at_once(tag, has.memory_bytes - _actor_bytes(tag) - _fetch_bytes(tag))
     by_cpu = math.floor((has.cpus - reserved) / max(tag.decode_children, FETCH_CPUS))
-    by_memory = math.floor((has.memory_bytes - _actor_bytes(tag)) / _fetch_bytes(tag))
+    left_bytes = has.memory_bytes - _actor_bytes(tag) - planning_tasks * PLAN_BYTES
+    by_memory = math.floor(left_bytes / _fetch_bytes(tag))
     by_store = math.floor(has.object_store_bytes / _unit_bytes(tag)) - UNITS_PER_ACTOR * tag.actors
-    return Layout(max(1, min(by_cpu, by_memory, by_store)), tag.actors, stage_tasks)
+    return Layout(max(1, min(by_cpu, by_memory, by_store)), tag.actors, stage_tasks, planning_tasks)
+
+
+def planning_at_once(tag: TagConfig, memory_bytes: float) -> int:
+    """tag.list_tasks, or as many of them as the memory holds; one at least."""
+    most = max(1, math.floor(memory_bytes / PLAN_BYTES))
+    if most < tag.list_tasks:
+        needed, left = _mib(tag.list_tasks * PLAN_BYTES), _mib(memory_bytes)
+        _LOG.info("tag.list_tasks=%d may take %s of memory, and has %s: %d at once", tag.list_tasks, needed, left, most)
+    return min(most, tag.list_tasks)
 
 
 def _check_cpus(tag: TagConfig, has: Capacity, reserved: float) -> None:
@@ -82,12 +100,12 @@ def _check_object_store(tag: TagConfig, has: Capacity) -> None:
 
 
 def _check_memory(tag: TagConfig, has: Capacity) -> None:
-    needed = _actor_bytes(tag) + _fetch_bytes(tag)
+    needed = _actor_bytes(tag) + _fetch_bytes(tag) + PLAN_BYTES
     if needed > has.memory_bytes:
         raise ConfigError(
-            f"tag.actors={tag.actors} and tag.decode_children={tag.decode_children} of "
-            f"tag.decode_memory_mb={tag.decode_memory_mb} may take {_mib(needed)} of memory; the cluster has "
-            f"{_mib(has.memory_bytes)}. Lower one of them."
+            f"tag.actors={tag.actors}, tag.decode_children={tag.decode_children} of "
+            f"tag.decode_memory_mb={tag.decode_memory_mb}, and one task that plans, may take {_mib(needed)} of memory; "
+            f"the cluster has {_mib(has.memory_bytes)}. Lower one of them."
         )
 
 

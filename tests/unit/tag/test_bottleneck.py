@@ -3,7 +3,7 @@ import pytest
 from tagger.tag.bottleneck import bottleneck, busy_s
 from tagger.tag.preflight import Layout
 
-LAYOUT = Layout(fetch_tasks=8, actors=2, stage_tasks=1)
+LAYOUT = Layout(fetch_tasks=8, actors=2, stage_tasks=1, planning_tasks=4)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,27 @@ import datetime as dt
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tagger.catalog.listing import KeyRange, StorageListing
 from tagger.config import TagConfig
 from tagger.errors import DateLocked, StorageUnavailable
 from tagger.storage import StoredObject, open_root
+from tagger.tables.query import ask_for_batches, connect
 from tagger.tables.store import Tables
 from tagger.tag.manifest import complete, load_range, read_photos, save_ranges, written_shards
-from tagger.tag.plan import Answer, Pair, PlanJob, committed_answers, in_shards, is_redone, joined, plan_range
+from tagger.tag.plan import (
+    Answer,
+    Pair,
+    PlanJob,
+    committed_answers,
+    in_shards,
+    is_redone,
+    joined,
+    plan_range,
+    stretches,
+)
 from tagger.tag.runs import RunIdentity
 from tests.tables_rows import DAY, NOON, commit_unit, reject, tag, unit
 
@@ -35,6 +48,11 @@ def photo(key: str, etag: str = "e1") -> StoredObject:
 def answer(key: str, **values) -> Answer:
     known = {"etag": "e1", "reason": None, "model_name": "m", "model_version": "1", "config_digest": "c", "date": DAY}
     return Answer(key, **(known | values))
+
+
+def answers_of(root, part, *more):
+    with connect(root) as connection:
+        return list(committed_answers(connection, root, part, *more))
 
 
 def etag_of(images, key):
@@ -86,7 +104,7 @@ def test_the_newest_row_of_a_key_decides(root):
     commit_unit(Tables(root), "r1", unit([tag("a", etag="one"), tag("b", etag="one")]))
     commit_unit(Tables(root), "r2", unit([tag("a", "r2", etag="two", tagged_at=later)]))
     commit_unit(Tables(root), "r3", unit([], [reject("b", "r3", etag="three", rejected_at=later)]))
-    found = [(a.image_key, a.etag, a.reason, a.model_version) for a in committed_answers(root, KeyRange())]
+    found = [(a.image_key, a.etag, a.reason, a.model_version) for a in answers_of(root, KeyRange())]
     assert found == [("a", "two", None, None), ("b", "three", "corrupt", "1")]
 
 
@@ -94,7 +112,7 @@ def test_answers_of_a_part_alone(root):
     commit_unit(Tables(root), "r1", unit([tag(key) for key in ("a", "a/1", "a/2", "b", "é")]))
 
     def keys(*asked):
-        return [a.image_key for a in committed_answers(root, *asked)]
+        return [a.image_key for a in answers_of(root, *asked)]
 
     assert keys(KeyRange()) == ["a", "a/1", "a/2", "b", "é"]
     assert keys(KeyRange("a/1", "b")) == ["a/1", "a/2"] and keys(KeyRange("a/3")) == ["b", "é"]
@@ -106,14 +124,14 @@ def test_a_table_file_that_breaks_off_is_an_outage_in_one_sentence(root):
     [file] = [stored.key for stored in root.list_objects("tables/tags/date")]
     root.write_bytes(file, root.read_bytes(file)[:-200])
     with pytest.raises(StorageUnavailable, match="tables under .* did not answer"):
-        list(committed_answers(root, KeyRange()))
+        answers_of(root, KeyRange())
 
 
 def test_rows_of_a_run_that_is_not_committed_are_no_answers(root):
     tables = Tables(root)
     files = tables.finalise("r1", DAY, [unit([tag("a")])])
     tables.commit("tags", "r1", files.tags)
-    assert list(committed_answers(root, KeyRange())) == []
+    assert answers_of(root, KeyRange()) == []
 
 
 @pytest.mark.parametrize(
@@ -192,6 +210,63 @@ def test_however_the_key_space_is_cut_the_manifest_says_the_same(root, images, c
     assert keys == whole[1] == ["1", "2", "3", "5", "6", "7", "8"]
     assert manifest.counts == whole[0].counts
     assert (manifest.counts.listed, manifest.counts.vanished, manifest.counts.older_answers) == (10, 5, 3)
+
+
+@pytest.fixture
+def stretched(monkeypatch):
+    """Sets how many photos are compared at once."""
+
+    def of(most):
+        monkeypatch.setattr("tagger.tag.plan.stretches", lambda photos, part: stretches(photos, part, most=most))
+
+    return of
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 9, 10])
+def test_however_long_a_stretch_is_the_manifest_says_the_same(root, images, tmp_path, stretched, most):
+    night_before(root, images)
+    (tmp_path / "shop" / "images" / "4-\udcff").write_bytes(b"123")
+    whole = planned(root, images)
+    stretched(most)
+    for run_id, parts in {"r8": ALL, "r7": (KeyRange("", "4-gone"), KeyRange("4-gone", ""))}.items():
+        manifest, keys = planned(root, images, parts, run_id)
+        assert (manifest.counts, keys) == (whole[0].counts, whole[1])
+    assert (whole[0].counts.listed, whole[0].counts.unreadable_names, whole[0].counts.vanished) == (11, 1, 5)
+
+
+def test_the_first_photos_wait_for_the_answers_of_their_own_stretch_alone(root, images, stretched, monkeypatch):
+    keys = [f"{n:04d}" for n in range(200)]
+    for key in keys[::10]:
+        images.write_bytes(key, b"123")
+    commit_unit(Tables(root), "r1", unit([tag(key, etag="old", model_name="m") for key in keys]))
+    sorted_rows = []
+
+    def spy(*asked):
+        for batch in ask_for_batches(*asked):
+            sorted_rows.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr("tagger.tag.plan.ask_for_batches", spy)
+    stretched(2)
+    shards = plan_range(job(root, images), 0, KeyRange())
+    monkeypatch.setattr("tagger.tag.plan.in_shards", lambda photos, limit: in_shards(photos, limit, most=1))
+    next(shards)
+    assert sorted_rows == [20]
+    assert len(list(shards)) == 19 and sorted_rows == [20] * 10
+
+
+@given(st.lists(st.text(min_size=1, max_size=3), unique=True), st.integers(1, 5), st.sampled_from([-1.0, 99.0]))
+def test_stretches_are_the_range_and_its_photos(keys, most, wait_s):
+    listed = [photo(key) for key in sorted(keys)]
+    found = list(stretches(listed, KeyRange("\0", "\U0010ffff"), most, wait_s))
+    assert [p for photos, _ in found for p in photos] == listed
+    parts = [part for _, part in found]
+    assert (parts[0].start, parts[-1].end) == ("\0", "\U0010ffff")
+    assert all(before.end == part.start for before, part in itertools.pairwise(parts))
+    assert all(len(photos) <= (1 if wait_s < 0 else most) for photos, _ in found)
+    assert all(
+        p.key >= part.start and (p.key < part.end or part is parts[-1]) for photos, part in found for p in photos
+    )
 
 
 @pytest.mark.parametrize("stopped_after", range(5))
