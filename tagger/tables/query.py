@@ -21,6 +21,9 @@ from tagger.tables.parts import ROW_GROUP_ROWS
 from tagger.tables.schema import COMMITTED, PARTITION
 from tagger.tables.store import Tables
 
+Connection = duckdb.DuckDBPyConnection
+"""What `connect` gives."""
+
 VIEWS = f"""
 CREATE VIEW runs AS SELECT * FROM runs_log WHERE status = '{COMMITTED}';
 CREATE VIEW tags AS SELECT * FROM tags_log WHERE run_id IN (SELECT run_id FROM runs);

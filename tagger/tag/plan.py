@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, NamedTuple
 
-import duckdb
 import pyarrow as pa
 
 from tagger.catalog.listing import KeyRange, Listing
 from tagger.config import TagConfig
 from tagger.storage import Root, StoredObject
-from tagger.tables.query import ask_for_batches, connect
+from tagger.tables.query import Connection, ask_for_batches, connect
 from tagger.tables.schema import FINAL_REASONS, TRANSIENT_REASONS
 from tagger.tag.manifest import (
     Counts,
@@ -237,7 +236,7 @@ def stretches(
 
 
 def committed_answers(
-    connection: duckdb.DuckDBPyConnection, root: Root, part: KeyRange, after: str = "", prefix: str = ""
+    connection: Connection, root: Root, part: KeyRange, after: str = "", prefix: str = ""
 ) -> Iterator[Answer]:
     """The newest committed row of each key of a range that is greater than `after` and begins with `prefix`, sorted by
     key, streamed. connection: to the root's tables, one range at a time. StorageUnavailable where the tables do not
