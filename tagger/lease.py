@@ -4,9 +4,9 @@ Lease number n on a name is the object `work/locks/<name>/<n>.json`, made by a c
 holds the name; a free, expired or orphaned lease is taken over by making number n + 1, which only one of many can, and
 which is looked at once more for the sake of servers that take conditional writes less strictly.
 So a holder that slept too long never overwrites its successor: it sees a higher number, or at its own number a lease
-that another wrote, and stops. Leases are not
-deleted (a listing of a folder that changes may show neither the old nor the new name, and numbers would start again);
-they take 200 bytes a run, and a vacuum leaves the newest of a name that rests.
+that another wrote, and stops. Leases are not deleted (a listing of a folder that changes may show neither the old nor
+the new name, and numbers would start again); they take 200 bytes a run, and a vacuum leaves the newest of a name that
+rests.
 """
 
 import contextlib
