@@ -25,7 +25,7 @@ from tagger.catalog.split import assign_roles
 from tagger.drift.accuracy import ConfidenceSum, expected_accuracy
 from tagger.drift.compare import TRAINING, Comparison, compare, compare_with_nights, controlled
 from tagger.drift.profile import ALL, Answers, Census, Profiles
-from tagger.drift.reference import reference_profiles
+from tagger.drift.reference import reference_profiles, with_prefixes
 from tagger.drift.shares import LARGEST_DEVIATION, Share, deviation
 from tagger.model.bundle import find_bundle, read_info, read_reference
 from tagger.picture.fit import Fit
@@ -109,15 +109,15 @@ class Shop:
     rng: np.random.Generator
     is_mixed: bool = False
 
-    def night(self, foreign: Answers | None = None, share: float = 0.0) -> Profiles:
-        """The profiles of one night."""
+    def night(self, foreign: Answers | None = None, share: float = 0.0, prefix: str = "") -> Profiles:
+        """The profiles of one night. prefix: of the foreign photos; else theirs are drawn as those of all are."""
         guests = self.rng.binomial(self.items, share)
         drawn = [self._drawn(self.own, self.items - guests, self._weights())]
         if foreign is not None:
             drawn.append(self._drawn(foreign, guests, None))
         census = Census(self.classes)
-        for answers in drawn:
-            census.add(answers, self.rng.choice(PREFIXES, len(answers.type)))
+        for answers, prefixes in zip(drawn, (PREFIXES, [prefix] if prefix else PREFIXES), strict=False):
+            census.add(answers, self.rng.choice(prefixes, len(answers.type)))
         return census.profiles()
 
     def _weights(self) -> np.ndarray | None:
@@ -134,9 +134,12 @@ class Shop:
         return Answers(*(values[rows] for values in vars(answers).values()))
 
 
-def compared(reference: Profiles, nights: Sequence[Profiles], tonight: Profiles) -> list[Comparison]:
+def compared(
+    reference: Profiles, nights: Sequence[Profiles], tonight: Profiles, classes: Mapping[str, Sequence[str]]
+) -> list[Comparison]:
     """As the nightly run compares."""
-    return controlled([*compare(reference, tonight, TRAINING), *compare_with_nights(nights, tonight)])
+    trained = compare(with_prefixes(reference, tonight, classes), tonight, TRAINING)
+    return controlled([*trained, *compare_with_nights(nights, tonight)])
 
 
 def rates(shop: Shop, reference: Profiles, tonights: Mapping[str, tuple], repeats: int) -> dict[str, dict[str, float]]:
@@ -147,7 +150,7 @@ def rates(shop: Shop, reference: Profiles, tonights: Mapping[str, tuple], repeat
     for _ in range(repeats):
         nights = [ordinary[n] for n in shop.rng.choice(POOL, NIGHTS, replace=False)]
         for name, drawn in tonights.items():
-            found[name].append(_told(compared(reference, nights, shop.night(*drawn))))
+            found[name].append(_told(compared(reference, nights, shop.night(*drawn), shop.classes)))
     return {name: {k: float(np.mean([each[k] for each in told])) for k in told[0]} for name, told in found.items()}
 
 
@@ -156,6 +159,7 @@ def _told(comparisons: Sequence[Comparison]) -> dict[str, bool]:
     training = [each for each in comparisons if each.reference == TRAINING]
     return {
         "bundle's photos": any(each.is_alarming for each in training),
+        "bundle's photos, prefixes": any(each.is_alarming for each in training if each.group.startswith("prefix=")),
         "recent runs": any(each.is_alarming for each in recent),
         "recent runs, all photos": any(each.is_alarming for each in recent if each.group == ALL),
         "index alone": any(each.psi >= 0.1 for each in recent),
@@ -228,6 +232,7 @@ def main() -> None:
         for name in (OTHER, SMALL)
         for share in (0.1, 0.25, 0.5, 1.0)
     }
+    foreign |= {f"20% {name}, a prefix of its own": (found[name].answers, 0.2, "new") for name in (OTHER, SMALL)}
     shop = Shop(found[OWN].answers, info.classes, 1000, rng)
     rates_table(f"{given.nights // 4} nights of 1000 photos", rates(shop, reference, foreign, given.nights // 4))
     print(f"\n{time.perf_counter() - started:.0f} s")

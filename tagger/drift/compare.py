@@ -114,6 +114,7 @@ def compare(reference: Profiles, tonight: Profiles, name: str) -> list[Compariso
         for group in tonight
         if group in reference and min(tonight[group].items, reference[group].items) >= LEAST_ITEMS
         for column in _columns(group)
+        if column in reference[group].counts
     ]
 
 

@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tagger.drift.profile import ALL, Answers, Profile, by_type, profile_of
+from tagger.drift.profile import ALL, Answers, Profile, Profiles, by_type, profile_of
+
+_LEAST_KNOWN = 0.9
+"""Share of a prefix's photos whose type the reference must hold."""
 
 
 def reference_document(answers: Answers, classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -26,6 +29,41 @@ def reference_profiles(document: Mapping[str, Any], classes: Mapping[str, Sequen
     except (KeyError, TypeError, AttributeError, ValueError):
         return {}
     return found
+
+
+def with_prefixes(reference: Profiles, tonight: Profiles, classes: Mapping[str, Sequence[str]]) -> dict[str, Profile]:
+    """The reference, and for each key prefix of tonight what it would hold of a prefix with the same predicted types.
+
+    The bundle's photos have no prefixes. A prefix of shoes differs from all of them as shoes do; whether its photos
+    are unlike others is asked of shoes alone (direct standardization: Fleiss, Levin and Paik 2003, Statistical Methods
+    for Rates and Proportions, chapter 19). Such a profile has no column `type`.
+    """
+    asked = {name: group for name, group in tonight.items() if name.startswith("prefix=")}
+    types = {name: reference[f"type={name}"] for name in classes["type"] if f"type={name}" in reference}
+    expected = {
+        name: _standardized(types, dict(zip(classes["type"], group.counts["type"], strict=True)))
+        for name, group in asked.items()
+    }
+    return {**reference, **{name: profile for name, profile in expected.items() if profile}}
+
+
+def _standardized(types: Mapping[str, Profile], mix: Mapping[str, int]) -> Profile | None:
+    """The profiles of types in the shares of `mix` (type -> photos), as counts of as many photos as it is worth.
+
+    With weight w and n photos of each type, that is 1 / sum(w^2 / n). None where more than a tenth of the photos are
+    of types without a profile.
+    """
+    known = {name: count for name, count in mix.items() if count and name in types}
+    total = sum(known.values())
+    if not total or total < _LEAST_KNOWN * sum(mix.values()):
+        return None
+    weights = {name: count / total for name, count in known.items()}
+    worth = 1 / sum(weight**2 / types[name].items for name, weight in weights.items())
+    shares = {
+        column: sum(weight * types[name].counts[column] / types[name].items for name, weight in weights.items())
+        for column in ("color", "type_confidence", "color_confidence", "focus")
+    }
+    return Profile({column: np.rint(worth * values).astype(np.int64) for column, values in shares.items()})
 
 
 def _told(profile: Profile, classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:

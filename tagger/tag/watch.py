@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from tagger.drift.accuracy import ConfidenceSum, ExpectedAccuracy, expected_accuracy
 from tagger.drift.compare import LEAST_ITEMS, TRAINING, Comparison, compare, compare_with_nights, controlled
 from tagger.drift.profile import ALL, Answers, Census, from_rows, to_rows
-from tagger.drift.reference import reference_profiles
+from tagger.drift.reference import reference_profiles, with_prefixes
 from tagger.drift.shares import LARGEST_DEVIATION, Share, comparable, deviation, usual_share
 from tagger.storage import Root
 from tagger.tables.history import PastRun, recent_runs
@@ -97,7 +97,8 @@ class Watch:
         if not reference:
             _LOG.info("The bundle has no reference of its photos: tonight is compared with recent runs alone")
         nights = [from_rows(run.distributions) for run in own if run.distributions]
-        found = controlled([*compare(reference, profiles, TRAINING), *compare_with_nights(nights, profiles)])
+        trained = compare(with_prefixes(reference, profiles, self._known.classes), profiles, TRAINING)
+        found = controlled([*trained, *compare_with_nights(nights, profiles)])
         calibrated_on = reference[ALL].items if reference else 0
         accuracy = {name: expected_accuracy(total, calibrated_on) for name, total in self._confidences.items()}
         warnings = [*share_warnings(ledger, runs, own), *drift_warnings(found)]

@@ -128,6 +128,25 @@ def test_the_bundles_photos_are_a_reference_from_the_first_night(tmp_path):
     assert found.accuracy["type"].margin == pytest.approx(1.96 * np.sqrt(0.55 * 0.45 * (1 / 200 + 1 / 500)))
 
 
+def test_a_prefix_is_told_against_the_bundles_photos_of_the_same_types(tmp_path):
+    rng = np.random.default_rng(0)
+    types = rng.choice(2, 2000)
+    sure = np.where(types == 1, 0.95, 0.55)  # a Top is always easier: a prefix of Tops alone is no news
+    seen = Answers(types, np.zeros(2000, int), sure, np.full(2000, 0.8), rng.random(2000))
+    known = Known(CLASSES, reference_document(seen, CLASSES))
+    rows = [
+        full_tag(
+            f"{prefix}/{number}.jpg", type=label, type_confidence=confidence, color=CLASSES["color"][0],
+            color_confidence=0.8, focus=rng.random(),
+        )
+        for prefix, label, confidence in (("tops", "Top", 0.95), ("shirts", "Shirt", 0.55), ("new", "Shirt", 0.3))
+        for number in range(200)
+    ]  # fmt: skip
+    found = findings(open_root(str(tmp_path)), unit(rows), known)
+    apart = {(each.group, each.column) for each in found.comparisons if each.is_moved and "prefix" in each.group}
+    assert apart == {("prefix=new", "type_confidence")}
+
+
 def test_nothing_tagged_has_no_estimate_and_no_warning(tmp_path):
     found = findings(open_root(str(tmp_path)), unit())
     assert found.warnings == [] and found.accuracy == {"type": None, "color": None}
