@@ -32,6 +32,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "warm-up": ("train.warmup_steps=200",),
     "larger steps": ("train.learning_rate=0.002", "train.warmup_steps=200"),
     "zoom and turn": ("train.scale=0.15", "train.rotate=5"),
+    "large zoom": ("train.scale=0.5", "train.shift=0.15", "train.rotate=5"),
     "coarse copies": ("train.coarse=0.25",),
     "label smoothing": ("train.label_smoothing=0.1",),
     "class balance": ("train.class_balance=0.5",),

@@ -75,14 +75,15 @@ def check_data(root: Root, facts: TrainingFacts, space: LabelSpace) -> None:
 
 
 @contextmanager
-def held(root: Root, run_id: str) -> Iterator[None]:
+def held(root: Root, run_id: str) -> Iterator[Lock]:
     """The training is ours for the length of the block: two at work in it would remove each other's checkpoints.
 
-    DateLocked where another command is at work on it, BadInput or GateRefused where that one has just ended it.
+    DateLocked where another command is at work on it, BadInput or GateRefused where that one has just ended it. A host
+    that slept for long may lose the lease meanwhile: ask it before each step.
     """
-    with Lock(root, run_id, PATIENCE_S, advice="Wait until that training ends, or stop it."):
+    with Lock(root, run_id, PATIENCE_S, RENEW_S, "Wait until that training ends, or stop it.") as lease:
         _check_is_open(root, run_id)
-        yield
+        yield lease
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from tagger.errors import BadInput, ClusterUnavailable, ConfigError, TaggerError
 from tagger.evaluation.card import model_card
 from tagger.evaluation.fitting import Fitted, LabelledRows, fit_bundle
 from tagger.evaluation.gate import check_accuracy, check_promotion, serving_tagger
+from tagger.lease import Lock
 from tagger.model.bundle import BundleInfo, promote, read_info, save_bundle
 from tagger.picture.fit import Fit
 from tagger.release import code_version
@@ -59,12 +60,14 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     """
     root, sinks = open_root(config.root), open_sinks(config.train)
     run_id = run_id_of(config, root)
-    with held(root, run_id):
-        return _trained(config, labels, root, sinks, run_id)
+    with held(root, run_id) as lease:
+        return _trained(config, labels, root, sinks, run_id, lease)
 
 
-def _trained(config: Config, labels: Labels, root: Root, sinks: list[Sink], run_id: str) -> TrainingSummary:
-    """As `run`, of the training that this command holds."""
+def _trained(
+    config: Config, labels: Labels, root: Root, sinks: list[Sink], run_id: str, lease: Lock
+) -> TrainingSummary:
+    """As `run`, of the training that this command holds; where another one took it over, it ends at the next step."""
     _free_place(root, config.train.name, _version(config, run_id), run_id)  # told now, not after hours
     pictures = open_root(config.train.cache or f"{root.uri}/cache").child("pictures")
     _check_room(config)
@@ -75,9 +78,11 @@ def _trained(config: Config, labels: Labels, root: Root, sinks: list[Sink], run_
     history: list[dict[str, Any]] = []
     with Tracker(sinks, facts) as tracker:
         for stage in ("type", "color"):
+            lease.stop_if_taken()
             history += _stage(stage, config, run_id, pictures, items, tracker)
             tracker.epochs(history)
         fitted, networks = _fit(config, facts, pictures, items, history)
+        lease.stop_if_taken()
         tracker.finished(_flat(fitted.info.metrics))
         bundle = _write(root, fitted, networks)
         with closing(root, run_id):

@@ -1,6 +1,8 @@
 """What a training refuses before it costs anything."""
 
 import json
+import time
+from unittest.mock import MagicMock
 
 import pandas as pd
 import pytest
@@ -56,6 +58,26 @@ def test_a_second_command_on_a_training_at_work_is_refused(shop, monkeypatch):
     assert refused
     monkeypatch.setattr(sequence, "_trained", lambda *_: "goes on")
     assert run(shop, resume="last") == "goes on"  # the first has ended
+
+
+def test_a_training_that_was_taken_over_ends_before_its_next_step(shop, monkeypatch):
+    """As when its host slept, and somebody resumed it elsewhere."""
+    monkeypatch.setattr("tagger.train.resume.RENEW_S", 0.02)
+    stages = []
+
+    def slept(stage, config, run_id, *_):
+        stages.append(stage)
+        shop.write_bytes(f"work/locks/{run_id}/00000002.json", b"{}")
+        time.sleep(0.3)
+        return []
+
+    for name in ("_check_room", "_check_batch", "check_data", "_facts", "prepare_items"):
+        monkeypatch.setattr(sequence, name, lambda *_: MagicMock())
+    monkeypatch.setattr(sequence, "_stage", slept)
+    with pytest.raises(DateLocked, match="another run took it over. .* start the command again to resume it"):
+        run(shop)
+    assert stages == ["type"]
+    assert {found.key.split("/")[1] for found in shop.list_objects("models/")} == {"tagger"}
 
 
 def test_where_nothing_was_started_nothing_is_the_last(tmp_path):
