@@ -20,6 +20,7 @@ from tests.e2e.faulty_s3 import (
     Unanswered,
 )
 from tests.e2e.faulty_s3 import Fault as RequestFault
+from tests.e2e.night_run import HUNG_S
 from tests.e2e.night_scene import (
     Fault,
     Place,
@@ -139,6 +140,15 @@ def nothing(scene: Scene) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def started_twice(scene: Scene) -> Iterator[None]:
+    """The same command is started a second time at the same moment; both must end well."""
+    other = scene.night.started()
+    scene.count()
+    yield
+    scene.night.codes.insert(0, other.wait(HUNG_S))
+
+
+@contextlib.contextmanager
 def disk_full(scene: Scene) -> Iterator[None]:
     """From the third unit until the command ends, the root's disk has no space."""
 
@@ -252,6 +262,8 @@ CASES = {
             for m in MOMENTS
             if m.file
         ),
+        Case("started-twice-s3", on_s3, started_twice, "the same command is started twice at once; S3"),
+        Case("started-twice-disk", on_disk, started_twice, "the same command is started twice at once; disk"),
         Case("actor-killed", on_disk, kill_processes(ACTOR, 2, (1, 6)), "SIGKILL to the actor that tags, twice"),
         Case("fetch-killed", on_disk, kill_processes(FETCH, 4, (1, 4)), "SIGKILL to a worker that fetches, four times"),
         Case("child-killed", on_disk, kill_processes(CHILD, 4, (2, 8)), "SIGKILL to a decode child, four times"),

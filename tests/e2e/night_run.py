@@ -45,13 +45,15 @@ class Night:
 
     def start(self) -> None:
         """In a process of its own."""
+        self._started = time.monotonic()
+        self.process = self.started()
+
+    def started(self) -> subprocess.Popen[bytes]:
+        """The night's command, beside whatever else runs."""
         given = OF_COMMANDS | {"RAY_TMPDIR": self._ray}
         given |= {"AWS_ENDPOINT_URL": self._endpoint} if self._endpoint else {}
-        self._started = time.monotonic()
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                _command("tag", *self.settings), env=os.environ | given, stdout=log, stderr=log
-            )
+            return subprocess.Popen(_command("tag", *self.settings), env=os.environ | given, stdout=log, stderr=log)
 
     def end(self) -> int:
         """Wait for the exit code. Processes below a killed command may outlive it: Ray's agents do by a minute."""
