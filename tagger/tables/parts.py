@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tagger.errors import BadInput
@@ -26,7 +27,8 @@ _PATH = re.compile(rf"{PARTITION}=\d{{4}}-\d\d-\d\d/part-{_RUN_ID.pattern}-\d+-[
 
 @dataclass(frozen=True)
 class DataFile:
-    """One written table file. `path` is relative to the table's folder.
+    """One written table file. `path` is relative to the table's folder. first_key, last_key: the least and the greatest
+    image key in it; None in a table without such keys, and in plans of older versions.
 
     BadInput for any other path: Delta Lake would take an absolute one, of another bucket too, into the table.
     """
@@ -34,6 +36,8 @@ class DataFile:
     path: str
     size_bytes: int
     rows: int
+    first_key: str | None = None
+    last_key: str | None = None
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path):
@@ -69,6 +73,7 @@ class PartWriter:
         self._buffer = io.BytesIO()
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
+        self._keys: tuple[str, ...] = ()
         self._files: list[DataFile] = []
 
     def add(self, rows: pa.Table) -> None:
@@ -94,6 +99,10 @@ class PartWriter:
             self._writer = pq.ParquetWriter(self._buffer, self._schema, compression="zstd")
         self._writer.write_table(rows, row_group_size=len(rows))
         self._rows += len(rows)
+        if "image_key" in rows.schema.names:
+            ends = pc.min_max(rows["image_key"]).as_py()
+            keys = (*self._keys, ends["min"], ends["max"])
+            self._keys = min(keys), max(keys)
 
     def _put(self) -> None:
         if self._writer is None:
@@ -103,5 +112,5 @@ class PartWriter:
         digest = hashlib.sha256(data).hexdigest()[:16]
         path = f"{self._folder}/part-{self._run_id}-{len(self._files)}-{digest}.parquet"
         self._table.write_bytes(path, data)
-        self._files.append(DataFile(path, len(data), self._rows))
-        self._buffer, self._writer, self._rows = io.BytesIO(), None, 0
+        self._files.append(DataFile(path, len(data), self._rows, *self._keys))
+        self._buffer, self._writer, self._rows, self._keys = io.BytesIO(), None, 0, ()

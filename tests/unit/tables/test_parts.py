@@ -38,6 +38,12 @@ def test_a_file_is_closed_at_the_target_size(tmp_path):
     assert [file.rows for file in files] == [40_000, len(keys) - 40_000] and sum(stored, []) == keys
 
 
+def test_a_file_knows_its_least_and_greatest_key_as_bytes_order_them(tmp_path):
+    first, last = "B\n", "\U0001f45c"  # UTF-16 would put the bag before the full-width letter
+    (file,) = write(tmp_path, ["b", "\uff21", last, first, "a"], chunk=2)
+    assert (file.first_key, file.last_key) == (first, last)
+
+
 def test_row_groups_are_large_however_small_the_units(tmp_path):
     (file,) = write(tmp_path, map(str, range(ROW_GROUP_ROWS + 256)), chunk=256, target_bytes=2**30)
     assert pq.ParquetFile(tmp_path / file.path).num_row_groups == 2

@@ -2,6 +2,7 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
@@ -187,3 +188,23 @@ def test_a_date_reads_its_own_files_only(tables):
     commit_unit(tables, "r2", unit([tag("d", "r2", date=later)]), date=later)
     fragments = list(tables.dataset("tags").get_fragments(filter=ds.field("date") == later))
     assert [fragment.path.split("/")[0] for fragment in fragments] == ["date=2026-11-23"]
+
+
+def test_the_log_tells_the_keys_of_each_file(tables, root):
+    commit_unit(tables, "r1", unit([tag("b%2F"), tag("a")], [reject("c\n\u202e")]))
+    told = {}
+    for name in COMMIT_ORDER:
+        actions = DeltaTable(f"{root.uri}/tables/{name}").get_add_actions(flatten=True)
+        (row,) = pa.table(actions).to_pylist()
+        told[name] = row.get("min.image_key"), row.get("max.image_key"), row["num_records"]
+    assert told == {"rejects": ("c\n\u202e",) * 2 + (1,), "tags": ("a", "b%2F", 2), "runs": (None, None, 1)}
+
+
+def test_a_plan_of_an_older_version_is_committed_without_keys(tables, root):
+    files = tables.finalise("r1", DAY, [ROWS])
+    plan = {"tags": files.tags, "rejects": files.rejects, "runs": []}
+    older = {name: [{k: vars(f)[k] for k in ("path", "size_bytes", "rows")} for f in fs] for name, fs in plan.items()}
+    root.write_bytes("work/r1/commit.json", json.dumps(older).encode())
+    assert tables.finish_run("r1") and keys(tables, "tags") == ["a", "b"]
+    (file,) = tables.dataset("tags").get_fragments(filter=ds.field("image_key") == "z")
+    assert file.path == files.tags[0].path  # it may hold anything

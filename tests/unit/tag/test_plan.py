@@ -1,6 +1,7 @@
 import dataclasses
 import datetime as dt
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,18 @@ def planned(root, images, ranges=ALL, run_id="r9", **settings):
         list(plan_range(job(root, images, run_id, **settings), number, part))
     manifest = complete(root, run_id, 256, is_full=not settings.get("prefix"))
     return manifest, [p.key for u in manifest.units() for p in read_photos(root, run_id, u)]
+
+
+def test_a_range_opens_only_the_files_that_may_hold_its_keys(root):
+    tables = Tables(root)
+    for number, key in enumerate(("a/1", "b/1", "c/1")):
+        run_id = f"r{number}"
+        commit_unit(tables, run_id, unit([tag(key, run_id)]))
+    for file in Path(root.uri).glob("tables/tags/*/part-r[02]-*.parquet"):
+        file.write_bytes(b"no Parquet")
+    assert [found.image_key for found in answers_of(root, KeyRange("b", "c"))] == ["b/1"]
+    with pytest.raises(Exception, match="Parquet"):
+        answers_of(root, KeyRange("b", "d"))
 
 
 def test_merging_pairs_every_key_once():
