@@ -185,8 +185,9 @@ class Tables:
         uri, options = self._place(name).delta()
         once = CommitProperties(max_commit_retries=0)
         return DeltaTable.create(
-            uri, SCHEMAS[name], "ignore", [PARTITION], storage_options=options, commit_properties=once
-        )
+            uri, SCHEMAS[name], "ignore", [PARTITION], configuration=_settings(name), storage_options=options,
+            commit_properties=once,
+        )  # fmt: skip
 
     def _commit_now(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
         with outages_told(self._root):
@@ -200,13 +201,17 @@ class Tables:
         return True
 
     def _widen(self, table: DeltaTable, name: str) -> None:
-        """Declare the columns that a table of an older version lacks; its rows are null there. Before the question
-        whether the run is in, for it renews the handle. CommitFailedError for the loser of a race."""
+        """Declare the columns and settings that a table of an older version lacks; its rows are null there. Before the
+        question whether the run is in, for it renews the handle. CommitFailedError for the loser of a race."""
+        once = CommitProperties(max_commit_retries=0)
         declared = {field.name for field in table.schema().fields}
         missing = [field for field in Schema.from_arrow(SCHEMAS[name]).fields if field.name not in declared]
         if missing:
-            table.alter.add_columns(missing, commit_properties=CommitProperties(max_commit_retries=0))
+            table.alter.add_columns(missing, commit_properties=once)
             _LOG.info("%s: added the columns %s", name, ", ".join(field.name for field in missing))
+        settings = _settings(name)
+        if not settings.items() <= table.metadata().configuration.items():
+            table.alter.set_table_properties(settings, commit_properties=once)
 
     def _add(self, table: DeltaTable, name: str, run_id: str, files: Sequence[DataFile]) -> None:
         for file in files:
@@ -238,6 +243,12 @@ def _told(error: DeltaError, uri: str) -> Exception:
         f"The log of the table {uri} is damaged: {reason}. Restore the newest files of {uri}/_delta_log from the "
         "bucket's versions or a backup; nothing else of the table is lost."
     )
+
+
+def _settings(name: str) -> dict[str, str]:
+    """Of a table: statistics are kept of the image key alone. Readers turn the statistics of every column of every file
+    into conditions, which takes them milliseconds a file."""
+    return {"delta.dataSkippingStatsColumns": "image_key"} if "image_key" in SCHEMAS[name].names else {}
 
 
 def _statistics(file: DataFile) -> str:

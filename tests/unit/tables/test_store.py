@@ -11,6 +11,7 @@ from deltalake.exceptions import CommitFailedError
 from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, open_root
 from tagger.tables.parts import DataFile
+from tagger.tables.schema import SCHEMAS
 from tagger.tables.store import COMMIT_ORDER, Tables
 from tests.tables_rows import DAY, commit_unit, record, reject, tag, unit
 
@@ -25,6 +26,7 @@ def tables(root) -> Tables:
     return Tables(root)
 
 
+KEYS_ALONE = {"delta.dataSkippingStatsColumns": "image_key"}
 ROWS = unit([tag("a"), tag("b")], [reject("c")])
 
 
@@ -198,6 +200,18 @@ def test_the_log_tells_the_keys_of_each_file(tables, root):
         (row,) = pa.table(actions).to_pylist()
         told[name] = row.get("min.image_key"), row.get("max.image_key"), row["num_records"]
     assert told == {"rejects": ("c\n\u202e",) * 2 + (1,), "tags": ("a", "b%2F", 2), "runs": (None, None, 1)}
+
+
+def test_statistics_are_kept_of_the_image_key_alone_also_in_a_table_of_an_older_version(tables, root):
+    DeltaTable.create(f"{root.uri}/tables/tags", SCHEMAS["tags"], partition_by=["date"])
+    commit_unit(tables, "r1", ROWS)
+    for name, settings in {"tags": KEYS_ALONE, "rejects": KEYS_ALONE, "runs": {}}.items():
+        table = DeltaTable(f"{root.uri}/tables/{name}")
+        assert table.metadata().configuration == settings
+        assert (table.protocol().min_reader_version, table.protocol().min_writer_version) == (1, 2)
+    version = DeltaTable(f"{root.uri}/tables/tags").version()
+    commit_unit(tables, "r2", unit([tag("d", "r2")]))
+    assert DeltaTable(f"{root.uri}/tables/tags").version() == version + 1 and keys(tables, "tags") == ["a", "b", "d"]
 
 
 def test_a_plan_of_an_older_version_is_committed_without_keys(tables, root):
