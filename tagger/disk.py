@@ -69,12 +69,19 @@ def _settle(folder: Path) -> None:
 
 def read(path: Path) -> bytes:
     """A file's bytes. FileNotFoundError where there is none; else as `kind_of`."""
-    try:
+    with errors_told(f"read {path}"):
         return path.read_bytes()
+
+
+@contextlib.contextmanager
+def errors_told(action: str) -> Iterator[None]:
+    """An OSError of the block as `kind_of` raises it, but for FileNotFoundError. action: what was to be done."""
+    try:
+        yield
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _told(error, f"read {path}") from error
+        raise _told(error, action) from error
 
 
 def kind_of(path: Path) -> Kind:

@@ -6,11 +6,13 @@ TaggerError                exit 1   never raised itself
 │   ├── ConfigError        exit 2   the configuration
 │   ├── LabelsError        exit 2   the labels table
 │   ├── BundleError        exit 2   the trained bundle
+│   ├── PhotosRefused      exit 2   a policy: storage refuses most of a run's photos
 │   └── TrainingDiverged   exit 2   the step size: a training whose loss is no number any more
 ├── GateRefused            exit 3   a quality gate said no: nothing was promoted or committed
 ├── DateLocked             exit 4   another command holds the date, or the training
 └── Retryable              exit 5   a dependency did not answer: the same command may work later
     ├── StorageUnavailable exit 5   object storage
+    │   └── PhotosLost     exit 5   most of a run's photos are no longer where they were listed
     └── ClusterUnavailable exit 5   Ray, or too few resources in it
 
 `FetchFailed` is no error of a command: it carries the reject reason of one photo, which becomes a row.
@@ -49,6 +51,10 @@ class BundleError(BadInput):
     """A trained bundle that is missing, damaged or of another version."""
 
 
+class PhotosRefused(BadInput):
+    """Storage refuses most of the photos that a run had listed."""
+
+
 class TrainingDiverged(BadInput):
     """A training whose loss is not finite: from the same settings it would end there again."""
 
@@ -73,6 +79,10 @@ class Retryable(TaggerError):
 
 class StorageUnavailable(Retryable):
     """Object storage did not answer, or refused for a passing reason."""
+
+
+class PhotosLost(StorageUnavailable):
+    """Most of the photos that a run had listed are not found: a mount is missing, or they were moved."""
 
 
 class ClusterUnavailable(Retryable):

@@ -63,8 +63,9 @@ class Lease:
     nonce: str = ""
 
     def is_held(self, now: float) -> bool:
-        """Whether its holder must be believed alive: renewed of late, and not known to be dead."""
-        return not self.released and now - self.renewed_at <= LEASE_S and not self._holder_is_dead()
+        """Whether its holder must be believed alive: renewed of late, and not known to be dead. What a clock far ahead
+        wrote would hold the name until then."""
+        return not self.released and abs(now - self.renewed_at) <= LEASE_S and not self._holder_is_dead()
 
     def _holder_is_dead(self) -> bool:
         if (self.host, self.boot_id) != (socket.gethostname(), _boot_id()):

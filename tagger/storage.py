@@ -15,7 +15,7 @@ import fsspec
 import pyarrow.fs
 from botocore import exceptions as aws
 
-from tagger.disk import kind_of, may_hold, read, walk, written_beside
+from tagger.disk import errors_told, kind_of, may_hold, read, walk, written_beside
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
 from tagger.s3 import (
     BROKEN,
@@ -199,15 +199,19 @@ class LocalRoot(Root):
             if end and name >= high:
                 return
             if key.startswith(prefix) and name > os.fsencode(after) and name >= os.fsencode(start):
-                with contextlib.suppress(FileNotFoundError):
-                    yield _stored_file(path, key)
+                found = None
+                with contextlib.suppress(FileNotFoundError), errors_told(f"look at {path}"):
+                    found = _stored_file(path, key)
+                if found:
+                    yield found
 
     def stat(self, key: str) -> StoredObject:
         path = self._path(key)
         # "a//b" and "./a/b" open the same file, and are not how it is listed.
         if kind_of(path) != "file" or str(path.relative_to(self.uri)) != key:
             raise FileNotFoundError(str(path))
-        return _stored_file(str(path), key)
+        with errors_told(f"look at {path}"):
+            return _stored_file(str(path), key)
 
     def check(self) -> None:
         if kind_of(Path(self.uri)) != "folder":
@@ -224,7 +228,8 @@ class LocalRoot(Root):
             os.replace(temporary, path)
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        with errors_told(f"delete {(path := self._path(key))}"):
+            path.unlink(missing_ok=True)
 
     def create_once(self, key: str, data: bytes) -> bool:
         with written_beside(path := self._path(key), data) as temporary, contextlib.suppress(FileExistsError):

@@ -18,8 +18,8 @@ from pathlib import Path
 import duckdb
 
 from tagger.catalog.listing import KeyRange
-from tagger.catalog.sorted_rows import SortedRows, quoted, sort_rows, sorting
-from tagger.errors import BadInput, StorageUnavailable
+from tagger.catalog.sorted_rows import SortedRows, lacks_space, quoted, sort_rows, sorting
+from tagger.errors import BadInput
 from tagger.storage import Root, S3Root, StoredObject, open_file, open_root, outages_told
 
 _NEEDED = {"key": "Key", "size": "Size", "lastmodifieddate": "Last modified", "etag": "ETag"}
@@ -53,9 +53,9 @@ class InventoryListing:
                 try:
                     sort_rows(_photos(connection, report, files, bucket, prefix), into, source)
                 except duckdb.Error as error:
+                    if lacks_space(error):
+                        raise
                     reason = " ".join(str(error).split())
-                    if isinstance(error, duckdb.IOException) and "No space left" in reason:
-                        raise StorageUnavailable(f"{folder} has too little space to sort in: {reason}") from error
                     raise BadInput(f"{manifest_uri}: a file cannot be read: {reason} Take another day's.") from error
         return cls(rows)
 

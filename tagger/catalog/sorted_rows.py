@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tagger.catalog.listing import KeyRange, ranges_between
-from tagger.errors import BadInput
+from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root
 
 FILE_ROWS = 65_536
@@ -74,7 +74,7 @@ def sorting() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """DuckDB that sorts within 1 GB and spills what is more, and a folder for files, gone after the block.
 
     Both lie where TMPDIR says, which needs room for the unsorted files and for the rows once more. DuckDB reaches
-    nothing outside the folder.
+    nothing outside the folder. StorageUnavailable where that room is missing.
     """
     with tempfile.TemporaryDirectory(prefix="tagger-sort-") as folder:
         spill: dict[str, Any] = {
@@ -89,7 +89,19 @@ def sorting() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
             connection.execute(f"SET allowed_directories = [{quoted(folder)}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
-            yield connection, Path(folder)
+            try:
+                yield connection, Path(folder)
+            except duckdb.Error as error:
+                if not lacks_space(error):
+                    raise
+                reason = " ".join(str(error).split("\n\n")[0].split())
+                raise StorageUnavailable(f"{folder} has too little space to sort in: {reason} Set TMPDIR.") from error
+
+
+def lacks_space(error: duckdb.Error) -> bool:
+    """Whether DuckDB could not spill to its folder."""
+    is_full = isinstance(error, duckdb.IOException) and "No space left" in str(error)
+    return is_full or isinstance(error, duckdb.OutOfMemoryException)
 
 
 def sort_rows(rows: duckdb.DuckDBPyRelation, folder: Root, source: dict[str, str], file_rows: int = FILE_ROWS) -> None:

@@ -39,7 +39,7 @@ def with_prefixes(reference: Profiles, tonight: Profiles, classes: Mapping[str, 
     for Rates and Proportions, chapter 19). Such a profile has no column `type`.
     """
     asked = {name: group for name, group in tonight.items() if name.startswith("prefix=")}
-    types = {name: reference[f"type={name}"] for name in classes["type"] if f"type={name}" in reference}
+    types = {name: reference[f"type={name}"] for name in classes.get("type", ()) if f"type={name}" in reference}
     expected = {
         name: _standardized(types, dict(zip(classes["type"], group.counts["type"], strict=True)))
         for name, group in asked.items()

@@ -42,12 +42,21 @@ def pack_answer(answer: DecodedPhoto | Reject) -> bytes:
 
 def unpack_answer(message: bytes, size_px: int) -> DecodedPhoto | Reject:
     """Inverse of `pack_answer`; the pixels are a read-only view of the message. Raises ValueError for anything else."""
+    try:
+        return _unpacked(message, size_px)
+    except (LookupError, TypeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"not an answer of a decode child: {error}") from error
+
+
+def _unpacked(message: bytes, size_px: int) -> DecodedPhoto | Reject:
     line, _, pixels = message.partition(b"\n")
     facts = json.loads(line)
     if "reason" in facts:
         return Reject(str(facts["reason"]), str(facts["detail"]))
     picture = np.frombuffer(pixels, np.uint8).reshape(size_px, size_px, 3)
     width, height, phash = int(facts["width"]), int(facts["height"]), int(facts["phash"])
+    if not (0 < width < 2**31 and 0 < height < 2**31 and -(2**63) <= phash < 2**63):
+        raise ValueError("no photo has such a size or such a hash")
     return DecodedPhoto(picture, width, height, str(facts["format"]), phash, bool(facts["is_turned"]))
 
 

@@ -7,6 +7,7 @@ that a death has exactly one suspect.
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
+from tagger.errors import ClusterUnavailable
 from tagger.picture.child import NO_MEMORY_STATUS, READY, STARVED_WAITS, unpack_answer
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_photo
 from tagger.picture.fit import Fit
@@ -69,7 +71,7 @@ class DecodeChildren:
     def decode(self, photos: Sequence[bytes]) -> list[DecodedPhoto | Reject]:
         """What `decode_photo` says of each photo, in order; also `decode_timeout`, `decode_memory`, `decode_crashed`.
 
-        A photo whose child dies is tried once more in a new child. The pixels are read-only. Raises RuntimeError where
+        A photo whose child dies is tried once more in a new child. The pixels are read-only. ClusterUnavailable where
         a child cannot be started.
         """
         return list(self._threads.map(self._decode_one, photos))
@@ -122,7 +124,7 @@ class _Child:
                     if self._is_answered():
                         return unpack_answer(self._connection.recv_bytes(self._longest_answer), self._fit.size_px)
                     is_late.set()
-            except (EOFError, OSError, ValueError, KeyError):
+            except (EOFError, OSError, ValueError):
                 pass  # it died, or answers anything else
             status = self._restart(0.0 if is_late.is_set() else _LAST_WORDS_S)
             if is_late.is_set():
@@ -170,14 +172,18 @@ class _Child:
     def _start(self) -> None:
         self._connection, inherited = Pipe()
         described = [json.dumps(asdict(part)) for part in (self._fit, self._limits)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tagger.picture.child", str(inherited.fileno()), *described],
-            pass_fds=[inherited.fileno()],
-            env=_child_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        inherited.close()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tagger.picture.child", str(inherited.fileno()), *described],
+                pass_fds=[inherited.fileno()],
+                env=_child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise ClusterUnavailable(f"{platform.node()} can start no decode child: {error}.") from error
+        finally:
+            inherited.close()
         self._is_ready = False
 
     def _restart(self, patience_s: float) -> int:
@@ -186,14 +192,15 @@ class _Child:
         return status
 
     def _await_ready(self) -> None:
-        """RuntimeError where one child after the other ends before it can decode."""
+        """ClusterUnavailable where one child after the other ends before it can decode."""
         status = 0
         for _ in range(_STARTS):
             if self._is_ready or self._becomes_ready():
                 return
             status = self._restart(_LAST_WORDS_S)
-        raise RuntimeError(
-            f"{_STARTS} decode children ({sys.executable}) ended before they were ready, the last with status {status}"
+        raise ClusterUnavailable(
+            f"{_STARTS} decode children ({sys.executable} on {platform.node()}) ended before they were ready, the last "
+            f"with status {status}. Its messages stand above; give the node more memory where they name none."
         )
 
     def _becomes_ready(self) -> bool:

@@ -260,7 +260,7 @@ def _statistics(file: DataFile) -> str:
     if file.first_key is not None:
         keys = {"minValues": file.first_key, "maxValues": file.last_key, "nullCount": 0}
         told |= {name: {"image_key": value} for name, value in keys.items()}
-    return json.dumps(told)
+    return json.dumps(told, ensure_ascii=False)  # deltalake 1.6 reads some escaped characters as others
 
 
 def _plan_key(run_id: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tagger.errors import FetchFailed, StorageUnavailable
+from tagger.errors import FetchFailed, PhotosLost, StorageUnavailable
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
@@ -49,8 +49,8 @@ class FetchSettings:
 
     def longest_s(self, photos: int) -> float:
         """Time that a unit of so many photos may take: an outage is waited for, and each photo may take the decoder's
-        wall limit, one after the other."""
-        return self.outage_wait_s + photos * self.limits.wall_s
+        wall limit, one after the other, and its download as long as is allowed, `threads` at once."""
+        return self.outage_wait_s + photos * (self.limits.wall_s + self.download_wall_s / self.threads)
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,13 @@ def fetch_and_decode(photos: Sequence[StoredObject], settings: FetchSettings) ->
     rejected = [_too_large(p, settings.limits) for p in photos if p.size_bytes > settings.limits.max_bytes]
     seconds = {"download": 0.0, "decode": 0.0}
     downloaded_bytes = 0
-    for chunk in chunked([p for p in photos if p.size_bytes <= settings.limits.max_bytes], CHUNK_BYTES):
+    fetched = [p for p in photos if p.size_bytes <= settings.limits.max_bytes]
+    losses = Losses(len(fetched))
+    for chunk in chunked(fetched, CHUNK_BYTES):
         started = time.monotonic()
         downloads = download(chunk, settings)
+        losses.add(downloads)
+        losses.check(settings.images)
         downloaded = time.monotonic()
         downloaded_bytes += sum(len(d.data) for d in downloads if d.data is not None)
         rejected += [_failed(d.photo, d.failure, d.attempts) for d in downloads if d.failure]
@@ -128,8 +132,7 @@ def chunked(photos: Sequence[StoredObject], limit_bytes: int) -> Iterator[list[S
 
 
 def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Download]:
-    """The photos in order, failed ones tried again after each pause. StorageUnavailable in an outage, or where this
-    node has lost the images."""
+    """The photos in order, failed ones tried again after each pause."""
     answers = [Download(photo) for photo in photos]
     pauses, until_s = iter(settings.pauses_s), time.monotonic() + settings.outage_wait_s
     while waiting := [n for n, answer in enumerate(answers) if answer.is_open]:
@@ -142,31 +145,50 @@ def download(photos: Sequence[StoredObject], settings: FetchSettings) -> list[Do
         if not failed or pause_s is None:
             break
         time.sleep(pause_s)
-    failures = [answer.failure for answer in answers if answer.is_open]
-    is_few = len(failures) < OUTAGE_AT_LEAST  # of a small unit, all of whose photos may be out of reach
-    if is_outage(len(failures), len(answers)) and not (is_few and _answers(settings.images)):
-        detail = next((failure.detail for failure in failures if failure), "no answer")
-        raise StorageUnavailable(
-            f"{len(failures)} of {len(answers)} downloads from {settings.images.uri} failed again and again: {detail}. "
-            "Nothing is lost: start the command again when storage answers, and the run goes on."
-        )
-    _check_mount(answers, settings.images)
     return answers
+
+
+class Losses:
+    """What did not come of a unit's downloads so far, chunk after chunk: large photos make chunks of a few.
+
+    total: photos of the unit that are downloaded.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._tried = 0
+        self._failures: list[FetchFailed | None] = []
+        self._not_found = 0
+
+    def add(self, downloads: Sequence[Download]) -> None:
+        """Take the next chunk."""
+        self._tried += len(downloads)
+        self._failures += [each.failure for each in downloads if each.is_open]
+        self._not_found += sum(each.failure is not None and each.failure.reason == "not_found" for each in downloads)
+
+    def check(self, images: Root) -> None:
+        """StorageUnavailable in an outage, PhotosLost where this node finds neither most of the photos nor any."""
+        failed = len(self._failures)
+        is_out = is_outage(failed, self._total) or 0 < failed == self._tried
+        is_few = failed < OUTAGE_AT_LEAST  # of a small unit, all of whose photos may be out of reach
+        if is_out and not (is_few and _answers(images)):
+            detail = next((failure.detail for failure in self._failures if failure), "no answer")
+            raise StorageUnavailable(
+                f"{failed} of {self._tried} downloads from {images.uri} failed again and again: {detail}. "
+                "Nothing is lost: start the command again when storage answers, and the run goes on."
+            )
+        is_most = self._not_found >= LOST_AT_LEAST and 2 * self._not_found > self._tried
+        if is_most and images.first_key() is None:
+            raise PhotosLost(
+                f"The node {platform.node()} finds nothing under {images.uri}, where {self._not_found} photos were "
+                "listed. Mount it there. Nothing is lost: start the command again, and the run goes on. If they are "
+                "gone for good, tagger runs abort gives the run up."
+            )
 
 
 def is_outage(failed: int, tried: int) -> bool:
     """Whether so many failures in a window of downloads mean that storage is out."""
     return failed > 0 and (failed == tried or failed >= max(OUTAGE_AT_LEAST, OUTAGE_SHARE * tried))
-
-
-def _check_mount(answers: Sequence[Download], images: Root) -> None:
-    """StorageUnavailable where this node finds none of the photos, and no other one either."""
-    lost = sum(answer.failure is not None and answer.failure.reason == "not_found" for answer in answers)
-    if lost >= LOST_AT_LEAST and 2 * lost > len(answers) and images.first_key() is None:
-        raise StorageUnavailable(
-            f"The node {platform.node()} finds nothing under {images.uri}, where {lost} photos were listed. Mount "
-            "it there. Nothing is lost: start the command again, and the run goes on."
-        )
 
 
 def _answers(images: Root) -> bool:

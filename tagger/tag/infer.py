@@ -56,19 +56,27 @@ class Inferred:
 def infer(tagger: TaggerLike, pictures: Batch, batch_size: int) -> Inferred:
     """Answers for all pictures, `batch_size` at a time.
 
-    A batch that fails is taken apart, so that the pictures at fault are known. Where every picture fails, the engine
-    is at fault, and the run ends.
+    A batch that fails is taken apart, so that the pictures at fault are known. RuntimeError where every picture fails
+    and a plain grey one as well: then the engine is at fault, and no photo.
     """
     parts: list[_Answer] = []
     failed: dict[int, str] = {}
     total = len(pictures.image_keys)
     for start in range(0, total, batch_size):
         parts += _answers(tagger, pictures, range(start, min(start + batch_size, total)), failed)
-    if len(failed) == total > 1:
-        raise RuntimeError(f"Inference fails on each of {total} pictures: {failed[0]}")
+    if failed and len(failed) == total:
+        _check_engine(tagger, pictures)
     answers = pa.concat_tables([part.columns for part in parts]) if parts else pa.table({})
     residuals = [part.logit_residual for part in parts if part.logit_residual is not None]
     return Inferred(answers, tuple(n for part in parts for n in part.at), failed, max(residuals, default=None))
+
+
+def _check_engine(tagger: TaggerLike, pictures: Batch) -> None:
+    grey = np.full_like(pictures.pixels[:1], 128)
+    try:
+        tagger.tag(grey, ["a plain grey picture"], pictures.run_date)
+    except INFERENCE_ERRORS as error:
+        raise RuntimeError(f"Inference fails on every picture, and on a plain grey one: {error}") from error
 
 
 @dataclass(frozen=True)

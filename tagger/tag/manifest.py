@@ -110,9 +110,9 @@ def range_name(number: int) -> str:
 
 
 def save_ranges(root: Root, run_id: str, ranges: Iterable[KeyRange]) -> None:
-    """Write how the key space is cut."""
+    """Write how the key space is cut, unless that stands there: shards are of the ranges of one cut."""
     told = json.dumps([[part.start, part.end] for part in ranges])
-    root.write_bytes(_key(run_id, "ranges.json"), told.encode(errors="surrogatepass"))
+    root.create_once(_key(run_id, "ranges.json"), told.encode(errors="surrogatepass"))
 
 
 def load_ranges(root: Root, run_id: str) -> list[KeyRange] | None:
@@ -162,8 +162,12 @@ def load_range(root: Root, run_id: str, number: int) -> tuple[list[Shard], Count
 
 
 def complete(root: Root, run_id: str, unit_size: int, is_full: bool) -> Manifest:
-    """The manifest of a run all of whose ranges are planned, saved: from now on it never changes."""
-    ranges = [load_range(root, run_id, number) for number in range(len(load_ranges(root, run_id) or ()))]
+    """The manifest of a run all of whose ranges are planned, saved: from now on it never changes. DateLocked where
+    another command has removed the run meanwhile."""
+    cut = load_ranges(root, run_id)
+    if cut is None:
+        raise DateLocked(f"Another command ended run {run_id}, or gave it up. Start the command again.")
+    ranges = [load_range(root, run_id, number) for number in range(len(cut))]
     planned = [found for found in ranges if found is not None]
     if len(planned) < len(ranges):
         raise ValueError(f"{run_id}: {len(ranges) - len(planned)} ranges are not planned yet")

@@ -17,7 +17,7 @@ from typing import Any
 
 from tagger.cluster import cluster_capacity
 from tagger.config import Config, TagConfig
-from tagger.errors import DateLocked, GateRefused
+from tagger.errors import DateLocked, GateRefused, PhotosLost, PhotosRefused
 from tagger.picture.decode import DecodeLimits
 from tagger.release import code_version
 from tagger.stop import resumable, uninterrupted
@@ -66,7 +66,8 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
     """Tag what is new under the images root and commit it. Ray must be connected before.
 
     serving: null finds the bundle that `config.model` names. Without a date it is today's (UTC), after the run of an
-    earlier date that was left unfinished. Where a gate refuses that one, today's lists its photos anew.
+    earlier date that was left unfinished. Where a gate refuses that one, or its photos are out of reach by now, today's
+    lists them anew.
     GateRefused (rows that break promises, too many rejects or flagged items), DateLocked, StorageUnavailable,
     ClusterUnavailable and BadInput commit nothing of the run that they are about; the same command resumes it.
     """
@@ -80,7 +81,7 @@ def run(config: Config, serving: Serving | None = None) -> RunSummary:
         return night.run(today)
     try:
         first = night.resume(earlier)
-    except GateRefused as refused:
+    except (GateRefused, PhotosLost, PhotosRefused) as refused:
         if _asks_for_one_run(config.tag):
             raise
         _LOG.error("%s Tonight's run takes up its photos.", refused)
@@ -131,6 +132,7 @@ class Night:
         """All steps of a run, from planning to its commit."""
         started = time.monotonic()
         worked, state = self.work(state, lock)
+        lock.check()
         manifest = self.manifest(state)
         if not manifest.new:
             remove_work(self.root, state.run_id)
@@ -222,7 +224,7 @@ class Night:
         done = staged_units(self.root, state.run_id)
         if done:
             _LOG.info("%d units are staged already", len(done))
-        worked, layout = Worked(may_go_on=lock.stop_if_taken), lay_out(self.config.tag, cluster_capacity())
+        worked, layout = Worked(may_go_on=lock.stop_if_taken), self.layout()
 
         def kept() -> RunState:
             now = state.worked(worked.seconds, busy_s(worked.seconds, layout), worked.max_logit_residual)
@@ -236,11 +238,14 @@ class Night:
                     units = [unit for unit in wave if unit.name not in done]
                     worked.staged_before += sum(unit.count for unit in wave if unit.name in done)
                     if units:
-                        _LOG.info("Run %s: %d units, %s", state.run_id, len(units), _told(layout))
-                        stage_wave(units, self.job(state), layout, self.serving.load, worked)
+                        stage_wave(units, self.job(state), self.layout, self.serving.load, worked)
         finally:
             after = kept()
         return worked, after
+
+    def layout(self) -> Layout:
+        """For the cluster as it is now: nodes come and go."""
+        return lay_out(self.config.tag, cluster_capacity())
 
     def waves(self, state: RunState, worked: Worked, layout: Layout) -> Iterator[list[WorkUnit]]:
         """The run's units: those of its manifest, or, where that is not complete, as they are found."""
@@ -357,7 +362,3 @@ class Night:
 def _asks_for_one_run(tag: TagConfig) -> bool:
     """Whether the settings would have the same photos, or as many once more, answered by a second run."""
     return tag.retag == "all" or tag.retry_rejects is not None or tag.limit is not None
-
-
-def _told(layout: Layout) -> str:
-    return f"{layout.fetch_tasks} fetching, {layout.actors} tagging, {layout.stage_tasks} staging"

@@ -38,6 +38,8 @@ from tagger.tag.stage import RunStamp, answered_rows, failed_rows, photo_rows, r
 ACTOR_RESTARTS = 16
 """Of one actor, in one wave of units. A picture that kills its actor does so four times at most before it is a reject
 (`noted.py`), the next ones three times. Where all kill it the run ends; without a limit Ray would try for ever."""
+TASK_RETRIES = 16
+"""Of one task that fetches or stages, whose worker or node was lost. Ray Data would try for ever."""
 STALL_S = 900.0
 """No unit moves for so long, beyond what its fetching may take: the cluster is stuck."""
 
@@ -60,11 +62,15 @@ class TagJob:
     gpus: int
 
 
+class Stalled(ClusterUnavailable):
+    """Nothing moves any more."""
+
+
 def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger: LoadTagger, worked: Worked) -> None:
     """Stage every unit; `worked` counts along. Units staged before an error stay staged.
 
-    StorageUnavailable or another TaggerError as the operators raised it; ClusterUnavailable where workers keep dying or
-    nothing moves.
+    StorageUnavailable or another TaggerError as the operators raised it; ClusterUnavailable where workers keep dying,
+    Stalled where nothing moves.
     """
     worked.handed_out += len(units)
     try:
@@ -74,7 +80,11 @@ def tag_units(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagge
             worked.add(row)
     except RayTaskError:
         raise  # a bug in an operator; its text holds the worker's trace
-    except (RayError, ExecutionTimeoutError) as error:
+    except ExecutionTimeoutError as error:
+        raise Stalled(f"Nothing moves in the cluster: {_first_line(error)} Start the command again.") from error
+    except RayError as error:
+        if getattr(error, "actor_init_failed", False):
+            raise  # a bug, or a node without the libraries; its text holds the actor's trace
         raise ClusterUnavailable(f"The cluster could not finish: {_first_line(error)}") from error
 
 
@@ -162,7 +172,13 @@ def _dataset(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return (
             ray.data.from_items(rows, override_num_blocks=len(rows))
-            .map(fetch, fn_args=(job,), num_cpus=FETCH_CPUS, compute=TaskPoolStrategy(layout.fetch_tasks))
+            .map(
+                fetch,
+                fn_args=(job,),
+                compute=TaskPoolStrategy(layout.fetch_tasks),
+                num_cpus=FETCH_CPUS,
+                max_retries=TASK_RETRIES,
+            )
             .map(
                 tag,
                 fn_constructor_args=(job, load_tagger),
@@ -172,7 +188,13 @@ def _dataset(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger
                 max_restarts=ACTOR_RESTARTS,
                 max_task_retries=ACTOR_RESTARTS,
             )
-            .map(stage, fn_args=(job,), num_cpus=STAGE_CPUS, compute=TaskPoolStrategy(layout.stage_tasks))
+            .map(
+                stage,
+                fn_args=(job,),
+                compute=TaskPoolStrategy(layout.stage_tasks),
+                num_cpus=STAGE_CPUS,
+                max_retries=TASK_RETRIES,
+            )
         )
 
 

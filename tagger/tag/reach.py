@@ -1,4 +1,5 @@
-"""Did storage hand out the photos that it had listed? Where most of them are refused or gone, they are not to blame."""
+"""Did storage hand out the photos that it had listed? Where most of them are refused or gone, or never came, they are
+not to blame."""
 
 from collections import Counter
 
@@ -6,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tagger.drift.shares import Share, is_above
-from tagger.errors import BadInput, StorageUnavailable
+from tagger.errors import PhotosLost, PhotosRefused
 from tagger.storage import Root
 from tagger.tables.units import Unit, read_unit, remove_unit, staged_units
 
@@ -15,7 +16,8 @@ _ARCHIVED = "InvalidObjectState"
 
 
 class Reach:
-    """Counts the photos of a run that storage refused or did not find, unit after unit. Archived ones do not count."""
+    """Counts the photos of a run that storage refused, did not find or never sent, unit after unit. Archived ones do
+    not count."""
 
     def __init__(self, run_id: str, allowed: float) -> None:
         self._run_id = run_id
@@ -33,8 +35,8 @@ class Reach:
             self._example = f"'{missed['image_key'][0]}': {missed['detail'][0]}"
 
     def check(self, root: Root) -> None:
-        """BadInput (most were refused) or StorageUnavailable (most were not found) where a surely larger share is out
-        of reach than is allowed. Units that hold such photos are no longer staged then, so that they are fetched again.
+        """PhotosRefused (most were refused) or PhotosLost (most did not come) where a surely larger share is out of
+        reach than is allowed. Units that hold such photos are no longer staged then, so that they are fetched again.
         """
         if not is_above(Share(self._missed.total(), self._photos), self._allowed):
             return
@@ -43,7 +45,7 @@ class Reach:
                 remove_unit(root, self._run_id, name)
         raise self._told()
 
-    def _told(self) -> BadInput | StorageUnavailable:
+    def _told(self) -> PhotosRefused | PhotosLost:
         missed = self._missed.total()
         reasons = ", ".join(f"{reason} {count}" for reason, count in self._missed.most_common())
         told = (
@@ -55,12 +57,12 @@ class Reach:
             f"tag.max_unreachable_share (now {self._allowed:g})."
         )
         if self._missed.most_common(1)[0][0] == "access_denied":
-            return BadInput(f"{told} Check the credentials and the bucket's policy on every node, then {again}")
-        return StorageUnavailable(f"{told} Check that every node reaches the images, then {again}")
+            return PhotosRefused(f"{told} Check the credentials and the bucket's policy on every node, then {again}")
+        return PhotosLost(f"{told} Check that every node reaches the images, then {again}")
 
 
 def _missed(rejects: pa.Table) -> pa.Table:
-    is_missed = pc.is_in(rejects["reason"], value_set=pa.array(["access_denied", "not_found"]))
+    is_missed = pc.is_in(rejects["reason"], value_set=pa.array(["access_denied", "not_found", "download_failed"]))
     return rejects.filter(pc.and_(is_missed, pc.invert(_is_archived(rejects))))
 
 

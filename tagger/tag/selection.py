@@ -55,9 +55,8 @@ def ranges_of(job: PlanJob) -> list[KeyRange]:
     known = load_ranges(job.root, job.run_id)
     if known is not None:
         return known
-    ranges = cut(job)
-    save_ranges(job.root, job.run_id, ranges)
-    return ranges
+    save_ranges(job.root, job.run_id, cut(job))
+    return load_ranges(job.root, job.run_id) or []
 
 
 def tell(manifest: Manifest, images: Root, tag: TagConfig, listed: Root) -> None:

@@ -1,28 +1,43 @@
 """A wave of units through the pipeline until all are staged, however many nodes are lost meanwhile."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from tagger.errors import ClusterUnavailable
+from tagger.errors import ClusterUnavailable, ConfigError
 from tagger.tables.units import staged_units
 from tagger.tag.manifest import WorkUnit
-from tagger.tag.pipeline import LoadTagger, TagJob, tag_units
+from tagger.tag.pipeline import LoadTagger, Stalled, TagJob, tag_units
 from tagger.tag.preflight import Layout
 from tagger.tag.progress import Worked
 
 _LOG = logging.getLogger(__name__)
 
 
-def stage_wave(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger: LoadTagger, worked: Worked) -> None:
+NODES_BACK_S = 300.0
+"""A cluster that lost nodes, and has no room for the plan, is waited for so long before a pipeline starts again."""
+_LOOK_EVERY_S = 5.0
+
+
+def stage_wave(
+    units: Sequence[WorkUnit], job: TagJob, layout: Callable[[], Layout], load_tagger: LoadTagger, worked: Worked
+) -> None:
     """Stage every unit; `worked` counts along. A pipeline that lost its workers starts again with the units left.
 
-    ClusterUnavailable where a start staged nothing before it failed; any other TaggerError at once.
+    layout: for the cluster as it is at each start. ClusterUnavailable where a start staged nothing before it failed,
+    where nothing moved for long, or the cluster stays too small; any other TaggerError at once.
     """
-    left = list(units)
+    left, plan = list(units), layout()
     while left:
         counted = worked.done
+        fetching, tagging, staging = plan.fetch_tasks, plan.actors, plan.stage_tasks
+        told = job.stamp.run_id, len(left), fetching, tagging, staging
+        _LOG.info("Run %s: %d units, %d fetching, %d tagging, %d staging", *told)
         try:
-            return tag_units(left, job, layout, load_tagger, worked)
+            return tag_units(left, job, plan, load_tagger, worked)
+        except Stalled:
+            raise  # what hangs keeps its CPUs until this command ends
         except ClusterUnavailable as error:
             staged = staged_units(job.root, job.stamp.run_id)
             gained = [unit for unit in left if unit.name in staged]
@@ -36,3 +51,14 @@ def stage_wave(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagg
                     "If workers die again, give them more memory."
                 ) from error
             _LOG.warning("%s The %d units of this wave that are left go on with new workers.", error, len(left))
+            plan = _once_there_is_room(layout)
+
+
+def _once_there_is_room(layout: Callable[[], Layout]) -> Layout:
+    """The layout for the cluster that is left, or that is whole again within NODES_BACK_S."""
+    until = time.monotonic() + NODES_BACK_S
+    while time.monotonic() < until:
+        with contextlib.suppress(ClusterUnavailable, ConfigError):
+            return layout()
+        time.sleep(_LOOK_EVERY_S)
+    return layout()

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,15 +75,15 @@ def check_data(root: Root, facts: TrainingFacts, space: LabelSpace) -> None:
 
 
 @contextmanager
-def held(root: Root, run_id: str) -> Iterator[Lock]:
+def held(root: Root, run_id: str) -> Iterator[Callable[[], None]]:
     """The training is ours for the length of the block: two at work in it would remove each other's checkpoints.
 
     DateLocked where another command is at work on it, BadInput or GateRefused where that one has just ended it. A host
-    that slept for long may lose the lease meanwhile: ask it before each step.
+    that slept for long may lose it meanwhile: what the block is given, called before each step, raises DateLocked then.
     """
     with Lock(root, run_id, PATIENCE_S, RENEW_S, "Wait until that training ends, or stop it.") as lease:
         _check_is_open(root, run_id)
-        yield lease
+        yield lease.stop_if_taken
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -23,7 +23,6 @@ from tagger.errors import BadInput, ClusterUnavailable, ConfigError, TaggerError
 from tagger.evaluation.card import model_card
 from tagger.evaluation.fitting import Fitted, LabelledRows, fit_bundle
 from tagger.evaluation.gate import check_accuracy, check_promotion, serving_tagger
-from tagger.lease import Lock
 from tagger.model.bundle import BundleInfo, promote, read_info, save_bundle
 from tagger.picture.fit import Fit
 from tagger.release import code_version
@@ -60,12 +59,12 @@ def run(config: Config, labels: Labels) -> TrainingSummary:
     """
     root, sinks = open_root(config.root), open_sinks(config.train)
     run_id = run_id_of(config, root)
-    with held(root, run_id) as lease:
-        return _trained(config, labels, root, sinks, run_id, lease)
+    with held(root, run_id) as stop_if_taken:
+        return _trained(config, labels, root, sinks, run_id, stop_if_taken)
 
 
 def _trained(
-    config: Config, labels: Labels, root: Root, sinks: list[Sink], run_id: str, lease: Lock
+    config: Config, labels: Labels, root: Root, sinks: list[Sink], run_id: str, stop_if_taken: Callable[[], None]
 ) -> TrainingSummary:
     """As `run`, of the training that this command holds; where another one took it over, it ends at the next step."""
     _free_place(root, config.train.name, _version(config, run_id), run_id)  # told now, not after hours
@@ -78,11 +77,11 @@ def _trained(
     history: list[dict[str, Any]] = []
     with Tracker(sinks, facts) as tracker:
         for stage in ("type", "color"):
-            lease.stop_if_taken()
+            stop_if_taken()
             history += _stage(stage, config, run_id, pictures, items, tracker)
             tracker.epochs(history)
         fitted, networks = _fit(config, facts, pictures, items, history)
-        lease.stop_if_taken()
+        stop_if_taken()
         tracker.finished(_flat(fitted.info.metrics))
         bundle = _write(root, fitted, networks)
         with closing(root, run_id):

@@ -89,7 +89,7 @@ class Decoder:
         self.idle_bytes = self._peak_bytes()
 
     def try_photo(self, photo: bytes) -> Trial:
-        """Never raises for a photo; RuntimeError where the child cannot be started again."""
+        """Never raises for a photo; ClusterUnavailable where the child cannot be started again."""
         started = time.monotonic()
         (answer,) = self._children.decode([photo])
         seconds, peak_bytes = time.monotonic() - started, self._peak_bytes()

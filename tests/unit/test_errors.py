@@ -15,11 +15,13 @@ EXIT_CODES = {
     "ConfigError": 2,
     "LabelsError": 2,
     "BundleError": 2,
+    "PhotosRefused": 2,
     "TrainingDiverged": 2,
     "GateRefused": 3,
     "DateLocked": 4,
     "Retryable": 5,
     "StorageUnavailable": 5,
+    "PhotosLost": 5,
     "ClusterUnavailable": 5,
 }
 FAMILY = {
@@ -33,9 +35,9 @@ def test_every_class_has_its_exit_code():
 
 def test_the_family_splits_by_what_the_caller_does_next():
     kinds = {kind: {n for n, c in FAMILY.items() if issubclass(c, kind)} for kind in (BadInput, Retryable)}
-    people = {"AccessDenied", "ConfigError", "LabelsError", "BundleError", "TrainingDiverged"}
+    people = {"AccessDenied", "ConfigError", "LabelsError", "BundleError", "PhotosRefused", "TrainingDiverged"}
     assert kinds[BadInput] == {"BadInput", *people}
-    assert kinds[Retryable] == {"Retryable", "StorageUnavailable", "ClusterUnavailable"}
+    assert kinds[Retryable] == {"Retryable", "StorageUnavailable", "PhotosLost", "ClusterUnavailable"}
     assert issubclass(GateRefused, TaggerError)
 
 

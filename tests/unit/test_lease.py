@@ -106,6 +106,12 @@ def test_a_process_elsewhere_is_believed_alive_until_its_lease_expires(root, els
         pass
 
 
+def test_a_lease_from_a_clock_far_ahead_is_not_believed_until_then(root):
+    put(root, replace(own_lease(root), host="other", renewed_at=time.time() + 30 * 86_400))
+    with Lock(root, str(DAY), 0):
+        pass
+
+
 def test_the_holder_renews(root):
     with Lock(root, str(DAY), 0, renew_s=0.05):
         before = lease_of(root)[2].renewed_at

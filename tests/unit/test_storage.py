@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.errors import BadInput, FetchFailed, StorageUnavailable
+from tagger.errors import AccessDenied, BadInput, FetchFailed, StorageUnavailable
 from tagger.storage import open_file, open_root, outages_told
 
 # Few characters around "/" (0x2F) in byte order, so that folders and files with a common start are frequent.
@@ -487,6 +487,20 @@ def test_names_are_on_the_disk_before_a_write_returns(root, synced, write):
     synced.clear()
     getattr(root, write)("a/c", b"1")
     assert [place for place, _ in synced] == [shop / "a"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EIO, StorageUnavailable), (errno.EACCES, AccessDenied)])
+def test_a_photo_that_the_disk_does_not_show_is_told_in_a_listing(root, monkeypatch, number, kind):
+    root.write_bytes("a.jpg", b"x")
+
+    def refuse(path, key):
+        raise OSError(number, "no answer", path)
+
+    monkeypatch.setattr("tagger.storage._stored_file", refuse)
+    with pytest.raises(kind, match=r"look at .*/a\.jpg: no answer"):
+        list(root.list_objects())
+    with pytest.raises(kind, match=r"look at .*/a\.jpg: no answer"):
+        root.stat("a.jpg")
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])

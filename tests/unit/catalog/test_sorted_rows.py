@@ -9,6 +9,7 @@ import pytest
 
 from tagger.catalog.listing import KeyRange
 from tagger.catalog.sorted_rows import SortedRows, sort_rows, sorting
+from tagger.errors import StorageUnavailable
 from tagger.storage import open_root
 
 SOURCE = {"uri": "made here"}
@@ -45,6 +46,13 @@ def test_a_range_may_begin_and_end_anywhere(root):
     for start, end, after in [("", "00001", ""), ("04096", "08191", ""), ("04095", "", "12288"), ("3", "", "")]:
         wanted = [key for key in keys if key >= start and key > after and (not end or key < end)]
         assert keys_of(rows, KeyRange(start, end), after) == wanted
+
+
+def test_rows_that_take_more_memory_and_disk_than_there_is_are_an_outage(root, monkeypatch):
+    monkeypatch.setattr("tagger.catalog.sorted_rows._SORT_MEMORY", "1MB")
+    keys = pa.array([f"{number:050d}" for number in range(200_000)])
+    with pytest.raises(StorageUnavailable, match="has too little space to sort in: Out of Memory.*Set TMPDIR"):
+        sort(root, keys)
 
 
 def test_repeated_keys_come_once_across_files(root):

@@ -1,5 +1,6 @@
 """Decode children: order, limits, deaths, and ending together with their parent."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from odd_photos import tiff
 from photos import encoded, large, plain, scene, slow
 
+from tagger.errors import ClusterUnavailable
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject, decode_photo
 from tagger.picture.fit import Fit
@@ -249,8 +251,20 @@ def test_a_child_that_dies_while_it_starts_costs_nothing():
 
 def test_a_child_that_cannot_start_is_an_error_and_not_a_reject(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with DecodeChildren(1, FIT, LIMITS) as children, pytest.raises(RuntimeError, match="/bin/false.*status 1"):
+    with (
+        DecodeChildren(1, FIT, LIMITS) as children,
+        pytest.raises(ClusterUnavailable, match="/bin/false on .*status 1"),
+    ):
         children.decode([SMALL])
+
+
+def test_a_node_without_room_for_a_process_is_told(monkeypatch):
+    def no_room(*_, **__):
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", no_room)
+    with pytest.raises(ClusterUnavailable, match=r"can start no decode child: .*Resource temporarily unavailable"):
+        DecodeChildren(1, FIT, LIMITS)
 
 
 def test_no_child_at_all_is_refused():

@@ -26,6 +26,7 @@ def tables(root) -> Tables:
     return Tables(root)
 
 
+CROOKED = "shop/\U00020bb7\U0010ffff \\ \x01"
 KEYS_ALONE = {"delta.dataSkippingStatsColumns": "image_key"}
 ROWS = unit([tag("a"), tag("b")], [reject("c")])
 
@@ -193,13 +194,13 @@ def test_a_date_reads_its_own_files_only(tables):
 
 
 def test_the_log_tells_the_keys_of_each_file(tables, root):
-    commit_unit(tables, "r1", unit([tag("b%2F"), tag("a")], [reject("c\n\u202e")]))
+    commit_unit(tables, "r1", unit([tag("b%2F"), tag("a"), tag(CROOKED)], [reject("c\n\u202e")]))
     told = {}
     for name in COMMIT_ORDER:
         actions = DeltaTable(f"{root.uri}/tables/{name}").get_add_actions(flatten=True)
         (row,) = pa.table(actions).to_pylist()
         told[name] = row.get("min.image_key"), row.get("max.image_key"), row["num_records"]
-    assert told == {"rejects": ("c\n\u202e",) * 2 + (1,), "tags": ("a", "b%2F", 2), "runs": (None, None, 1)}
+    assert told == {"rejects": ("c\n\u202e",) * 2 + (1,), "tags": ("a", CROOKED, 3), "runs": (None, None, 1)}
 
 
 def test_statistics_are_kept_of_the_image_key_alone_also_in_a_table_of_an_older_version(tables, root):

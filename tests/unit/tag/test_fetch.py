@@ -10,7 +10,8 @@ from tagger.errors import FetchFailed, StorageUnavailable
 from tagger.picture.decode import DecodeLimits
 from tagger.picture.fit import Fit
 from tagger.storage import Root, StoredObject
-from tagger.tag.fetch import FetchSettings, chunked, decode_children, download, fetch_and_decode, is_outage
+from tagger.tag import fetch
+from tagger.tag.fetch import FetchSettings, Losses, chunked, decode_children, fetch_and_decode, is_outage
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
@@ -45,6 +46,14 @@ LIMITS = DecodeLimits(max_bytes=1000)
 
 def settings(images, pauses_s=(0, 0)):
     return FetchSettings(images, 4, 1, Fit(), LIMITS, pauses_s=pauses_s)
+
+
+def download(listed, given):
+    """A unit of one chunk."""
+    losses, answers = Losses(len(listed)), fetch.download(listed, given)
+    losses.add(answers)
+    losses.check(given.images)
+    return answers
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,6 +110,21 @@ def test_a_node_that_lost_the_images_rejects_nobody():
     assert len(found(19, first=None)) == 21
 
 
+@pytest.mark.parametrize(("reason", "told"), [("download_failed", "4 of 4"), ("not_found", "where 20 photos")])
+def test_large_photos_hide_no_outage_though_they_come_in_chunks_of_a_few(monkeypatch, reason, told):
+    monkeypatch.setattr(fetch, "CHUNK_BYTES", 20)
+    images = Flaky({f"{n:03d}": [reason] * 9 for n in range(100)})
+    with pytest.raises(StorageUnavailable, match=told):
+        fetch_and_decode(photos(100, size_bytes=10), settings(images))
+
+
+def test_a_few_bad_photos_in_a_row_are_no_outage_of_a_unit_of_large_ones(monkeypatch):
+    monkeypatch.setattr(fetch, "CHUNK_BYTES", 20)
+    images = Flaky({f"{n:03d}": ["download_failed"] * 9 for n in (0, 1, 3, 4)})
+    fetched = fetch_and_decode(photos(100, size_bytes=10), settings(images))
+    assert sum(r.reject.reason == "download_failed" for r in fetched.rejected) == 4
+
+
 def test_a_short_outage_is_waited_for():
     images = Flaky({f"{n:03d}": ["download_failed"] for n in range(100)})
     assert all(answer.data for answer in download(photos(100), settings(images, pauses_s=(0,) * 25)))
@@ -127,7 +151,7 @@ def test_an_outage_is_waited_for_as_long_as_is_asked_and_a_lone_failure_is_not(m
 
 def test_a_unit_that_waits_for_storage_stands_still_no_longer_than_is_allowed():
     waiting = replace(settings(Flaky({})), limits=DecodeLimits(wall_s=2.0), outage_wait_s=7200)
-    assert waiting.longest_s(256) == 7200 + 512
+    assert waiting.longest_s(256) == 7200 + 512 + 256 * 60 / 4
 
 
 @pytest.mark.parametrize(

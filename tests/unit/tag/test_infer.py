@@ -54,13 +54,16 @@ def test_no_pictures_need_no_networks():
     assert (tagger.sizes, got.kept, len(got.answers), got.max_logit_residual) == ([], (), 0, None)
 
 
-def test_one_picture_alone_may_fail():
-    assert infer(Fake(poison=(0,)), batch(1), 3).failed == {0: "RuntimeError: poison"}
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_all_pictures_of_a_small_unit_may_fail(count):
+    failed = infer(Fake(poison=range(9)), batch(count), 3).failed
+    assert failed == dict.fromkeys(range(count), "RuntimeError: poison")
 
 
-def test_an_engine_that_fails_on_everything_ends_the_run():
-    with pytest.raises(RuntimeError, match="each of 4 pictures: RuntimeError: poison"):
-        infer(Fake(poison=range(9)), batch(4), 2)
+@pytest.mark.parametrize("count", [1, 4])
+def test_an_engine_that_fails_on_everything_ends_the_run(count):
+    with pytest.raises(RuntimeError, match="every picture, and on a plain grey one: poison"):
+        infer(Fake(poison=range(256)), batch(count), 2)
 
 
 def test_a_defect_is_not_a_failed_picture():

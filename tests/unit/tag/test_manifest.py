@@ -72,6 +72,12 @@ def test_a_manifest_is_there_when_all_its_ranges_are(root):
     assert (manifest.shards, manifest.counts) == ((Shard("00000-00000", 3),), Counts(24, 4, 2, 0))
 
 
+def test_a_run_that_another_command_removed_meanwhile_is_no_empty_one(root):
+    with pytest.raises(DateLocked, match="Another command ended run r1"):
+        complete(root, "r1", 256, is_full=True)
+    assert load_manifest(root, "r1") is None
+
+
 def test_what_vanished_is_unknown_unless_all_was_listed(root):
     written(root, 10)
     assert complete(root, "r1", 256, is_full=False).counts.vanished is None
@@ -87,6 +93,8 @@ def test_ranges_come_back_as_they_were(root):
     ranges = [KeyRange("", "a\n"), KeyRange("a\n", "\udcff"), KeyRange("\udcff", "")]
     assert load_ranges(root, "r1") is None
     save_ranges(root, "r1", ranges)
+    assert load_ranges(root, "r1") == ranges
+    save_ranges(root, "r1", [KeyRange()])  # shards of the first cut may be there
     assert load_ranges(root, "r1") == ranges
 
 

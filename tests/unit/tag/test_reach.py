@@ -65,5 +65,12 @@ def test_archived_photos_stop_no_night_however_many_they_are_and_hide_no_outage(
     assert staged_units(root, "r1") == set()
 
 
+def test_a_night_to_which_nothing_is_sent_commits_nothing(root):
+    units = [unit([], rejects(n, 3, "download_failed")) for n in range(0, 9, 3)]
+    with pytest.raises(StorageUnavailable, match=r"9 of 9 photos \(100.0%; download_failed 9\)"):
+        inspected(root, units)
+    assert staged_units(root, "r1") == set()
+
+
 def test_other_rejects_are_no_outage(root):
     inspected(root, [unit([], rejects(0, 30, "corrupt")), unit([], rejects(30, 30, "changed_during_run"))])
