@@ -50,7 +50,8 @@ class CatalogConfig(_Section):
     """The labels table and how photos become network inputs."""
 
     label_space: str | None = None
-    """YAML with `types`, `colors` and the `merge` tables; null takes the classes from the labels."""
+    """YAML with `types`, `colors` and the `merge` tables, a file on the machine that runs the command (not s3://); for
+    `ray job submit` a relative path in the checkout, which .gitignore does not name. Null takes the labels' classes."""
     labels_glob: str = "labels/*.csv"
     """Which files under the root hold labels, when `labels` is not given."""
     ignore_columns: tuple[str, ...] = ()
@@ -222,7 +223,7 @@ class TagConfig(_Section):
     price_per_hour: Annotated[float, Field(gt=0)] | None = None
     """What the cluster costs an hour, in any currency: for the cost that --dry-run tells."""
     lock_wait_s: Annotated[float, Field(ge=0)] = 60
-    """How long to wait for another run of the same date before giving up (exit 4)."""
+    """How long to wait for another run of this root, of whatever date, before giving up (exit 4)."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> "TagConfig":
@@ -232,7 +233,11 @@ class TagConfig(_Section):
 
 
 class FocusConfig(_Section):
-    """Which map says where the color evidence lies."""
+    """Which map says where the color evidence lies, and when it is too far from the product.
+
+    Nothing here acts on `tagger tag`: `tagger train` reads all of it, `tagger thresholds` reads `low` and
+    `least_mask_quality`, and the bundle keeps what they chose.
+    """
 
     map: Literal["class", "contrast", "runner_up"] = "class"
     """Evidence for the predicted class, for it against all others, or against the most probable other."""
@@ -259,7 +264,11 @@ Precisions = Annotated[
 
 
 class ReviewConfig(_Section):
-    """Which items annotators see."""
+    """Which items annotators see.
+
+    Nothing here acts on `tagger tag`: `tagger train` and `tagger thresholds` read it, and the bundle keeps what they
+    chose. `minutes`, `seconds_per_item` and `out` act on `tagger review export`.
+    """
 
     budget: Share = 0.1
     """Share of the night that may be flagged."""

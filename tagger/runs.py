@@ -87,7 +87,10 @@ def resume(
     A run whose tables, photo selection or images root changed since it was planned is given up there, and another
     begins.
 
-    tagger runs resume 20261122-1f0c9a2b-001 --config configs/nightly.yaml root=s3://bucket/shop
+    Name the model of the night, and images where the night did. Without a named cluster (ray.address) it works on this
+    machine alone; on a cluster, submit the nightly job with the date= of the run.
+
+    tagger runs resume 20261122-1f0c9a2b-001 --config configs/nightly.yaml root=s3://bucket/shop model=shop
     """
     loaded, _, run_id = _of_run(config, arguments, verbose, root=root, model=model)
     from tagger.cluster import connected
