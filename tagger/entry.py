@@ -100,5 +100,8 @@ def _told(error: BaseException | None, code: int, sentence: str) -> int:
     logger.log(logging.ERROR if code else logging.INFO, "%s", sentence, extra={"fields": {"exit_code": code}})
     if error is not None and _State.verbose:
         traceback.print_exception(error)
-    print(f"tagger: {printable_lines(sentence)}", file=sys.stderr, flush=True)
+    try:
+        print(f"tagger: {printable_lines(sentence)}", file=sys.stderr, flush=True)
+    except OSError:  # the log is on a full disk, say; what Python could not write at its end would change the exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     return code

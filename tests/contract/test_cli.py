@@ -2,6 +2,9 @@
 
 import datetime as dt
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -126,6 +129,13 @@ def test_a_mistake_ends_in_one_sentence_on_standard_error(capsys, arguments, cod
     assert call(*arguments) == code and code in EXIT_WORDS
     streams = capsys.readouterr()
     assert words in streams.err and streams.out == "" and "Traceback" not in streams.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device without space")
+def test_the_exit_code_is_told_though_the_log_is_on_a_full_disk():
+    code = "import sys; from tagger.cli import main; sys.argv[1:] = ['query', 'root=/nowhere', 'select 1']; main()"
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", code], stderr=full, timeout=300).returncode == 2
 
 
 def test_a_sheet_prints_the_path_of_the_picture_alone(tmp_path, capsys):

@@ -50,9 +50,9 @@ Place = Callable[[Shop, Path, str, random.Random], contextlib.AbstractContextMan
 
 
 @contextlib.contextmanager
-def on_disk(shop: Shop, folder: Path, name: str, rng: random.Random) -> Iterator[Scene]:
-    """A root on this disk."""
-    root = folder / "roots" / name
+def on_disk(shop: Shop, folder: Path, name: str, rng: random.Random, disk: Path | None = None) -> Iterator[Scene]:
+    """A root on this disk, or on another one; the log is in the folder."""
+    root = (disk or folder) / "roots" / name
     shutil.rmtree(root, ignore_errors=True)
     night = Night(shop, str(root), str(shop.photos), folder / f"{name}.log")
     with contextlib.closing(night):
@@ -63,7 +63,7 @@ def on_disk(shop: Shop, folder: Path, name: str, rng: random.Random) -> Iterator
 @contextlib.contextmanager
 def on_small_disk(shop: Shop, folder: Path, name: str, rng: random.Random) -> Iterator[Scene]:
     """A root on a disk of its own that little fits on. DiskLeftOut where there can be none."""
-    with small_disk(folder / "disk", DISK_MB) as disk, on_disk(shop, disk, name, rng) as scene:
+    with small_disk(folder / "disk", DISK_MB) as disk, on_disk(shop, folder, name, rng, disk) as scene:
         yield scene
 
 
