@@ -117,6 +117,10 @@ def load_nothing(uri):
     raise StorageUnavailable("The bundle's storage is away.")
 
 
+def load_without_libraries(uri):
+    raise ModuleNotFoundError("No module named 'tensorflow'")
+
+
 def serving(load=load_stub, version="v1"):
     return Serving("stub", "stub", version, Fit(), load)
 
@@ -324,6 +328,32 @@ def test_a_refused_run_does_not_stop_the_next_night(disk, caplog):
     assert summary.date > DAY and summary.finished_earlier == ()
 
 
+def test_an_unfinished_run_whose_photos_were_moved_does_not_stop_the_next_night(disk, caplog):
+    images = fill(disk, 12)
+    with pytest.raises(GateRefused):
+        night.run(config(disk, max_flagged_share=0.1), serving())
+    remove_units(disk)  # as if it had been killed before any was staged
+    for found in list(images.list_objects()):
+        images.write_bytes(f"done/{found.key}", images.read_bytes(found.key))
+        images.delete(found.key)
+    summary = night.run(config(disk).model_copy(update={"date": None}), serving())
+    assert "did not hand out 12 of 12 photos (100.0%; not_found 12)" in caplog.text
+    assert (summary.tagged, summary.rejected, count(disk, "runs"), count(disk, "rejects")) == (12, 0, 1, 0)
+    assert summary.date > DAY
+
+
+def remove_units(root):
+    units = root.child("work", *work_run_ids(root), "units")
+    for stored in list(units.list_objects()):
+        units.delete(stored.key)
+
+
+def test_a_node_without_the_libraries_is_a_defect_that_says_so_and_no_outage(disk):
+    fill(disk, 2)
+    with pytest.raises(ray.exceptions.RayError, match="No module named 'tensorflow'"):
+        night.run(config(disk), serving(load_without_libraries))
+
+
 def test_one_bad_photo_of_a_small_night_is_a_reject_and_stops_nothing(disk):
     fill(disk, 2).write_bytes("a.txt", b"no picture")
     summary = night.run(config(disk, max_reject_share=0.2), serving())
@@ -335,9 +365,7 @@ def test_rows_that_break_promises_and_too_many_flags_commit_nothing(disk):
     with pytest.raises(GateRefused, match=r"color_confidence is a number in \[0, 1\] \(not in 20 rows"):
         night.run(config(disk), serving(load_too_sure))
     assert count(disk, "runs") == 0
-    units = disk.child("work", *work_run_ids(disk), "units")
-    for stored in list(units.list_objects()):
-        units.delete(stored.key)
+    remove_units(disk)
     with pytest.raises(GateRefused, match=r"10 of 20 photos \(50.0%\) need review.*0.2 allows \(low_focus 10\)"):
         night.run(config(disk, max_flagged_share=0.2), serving())
     assert count(disk, "runs") == 0
