@@ -31,6 +31,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "constant step size": ("train.schedule=constant",),
     "warm-up": ("train.warmup_steps=200",),
     "larger steps": ("train.learning_rate=0.002", "train.warmup_steps=200"),
+    "smaller batches": ("train.batch_size=32",),
     "zoom and turn": ("train.scale=0.15", "train.rotate=5"),
     "large zoom": ("train.scale=0.5", "train.shift=0.15", "train.rotate=5"),
     "coarse copies": ("train.coarse=0.25",),
