@@ -9,14 +9,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from deltalake import WriterProperties
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from tagger.errors import StorageUnavailable
 from tagger.storage import Root, outages_told
 from tagger.tables.log import TableLog
 from tagger.tables.parts import ROW_GROUP_ROWS, TARGET_BYTES
 from tagger.tables.schema import PARTITION, SCHEMAS
-from tagger.tables.store import Tables
+from tagger.tables.store import Tables, log_error
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def compact(root: Root, date: datetime.date) -> list[Compacted]:
 
 
 def _compact(root: Root, name: str, date: datetime.date) -> Compacted | None:
-    before, table = _sizes(root, name)[date], Tables(root).delta(name)
+    before, table, where = _sizes(root, name)[date], Tables(root).delta(name), root.child("tables", name).uri
     if table is None or not _may_gain(before):
         return None
     try:
@@ -55,8 +55,9 @@ def _compact(root: Root, name: str, date: datetime.date) -> Compacted | None:
                 writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP_ROWS),
             )
     except CommitFailedError as error:
-        where = root.child("tables", name).uri
         raise StorageUnavailable(f"{where} refused the compaction of {date}: {error}. Try again later.") from error
+    except DeltaError as error:
+        raise log_error(error, where) from error
     after = _sizes(root, name)[date]
     return Compacted(date, name, len(before), len(after), sum(before), sum(after)) if after != before else None
 

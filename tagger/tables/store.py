@@ -23,6 +23,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow.fs import FileSelector, FileType, SubTreeFileSystem
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential
 
 from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, outages_told
@@ -36,7 +37,13 @@ _LOG = logging.getLogger(__name__)
 COMMIT_ORDER = ("rejects", "tags", "runs")
 """`runs` last: its row is what makes a run committed."""
 
-_ATTEMPTS = 5
+_patient = retry(
+    retry=retry_if_exception_type(StorageUnavailable),
+    stop=stop_after_attempt(5) | stop_after_delay(30),
+    wait=wait_exponential(multiplier=0.1),
+    reraise=True,
+)
+"""deltalake waits for a server that is away, but does not ask again where an answer breaks off."""
 _DAMAGED = re.compile("Json error|Parquet|Expected contiguous commit files|No table metadata or protocol")
 _UNREACHED = re.compile("Generic S3 error|object ?store|error sending request|timed out", re.IGNORECASE)
 
@@ -125,25 +132,24 @@ class Tables:
         table = self.delta(name)
         return table is not None and table.transaction_version(run_id) is not None
 
+    @_patient
     def commit(self, name: str, run_id: str, files: Sequence[DataFile]) -> bool:
         """One transaction that adds the files, possibly none, to a table. False where the run's is already in.
 
         Other writers may commit meanwhile, and answers may get lost: each attempt asks first. StorageUnavailable where
         the log refuses again and again or does not answer, BadInput where a file is gone (a table that names a missing
-        file cannot be read).
+        file cannot be read) or the log is damaged.
         """
-        for attempt in range(_ATTEMPTS):
-            try:
-                return self._commit_now(name, run_id, files)
-            except CommitFailedError as error:
-                failure = StorageUnavailable(
-                    f"{self._place(name).uri} refused run {run_id} {_ATTEMPTS} times, at last with: {error}. "
-                    "Start the job again when no other job writes."
-                )
-            except StorageUnavailable as error:
-                failure = error
-            time.sleep(0.1 * 2**attempt)
-        raise failure
+        uri = self._place(name).uri
+        try:
+            return self._commit_now(name, run_id, files)
+        except CommitFailedError as error:
+            raise StorageUnavailable(
+                f"{uri} refused run {run_id} again and again, at last with: {error}. Start the job again when no other "
+                "job writes."
+            ) from error
+        except DeltaError as error:
+            raise log_error(error, uri) from error
 
     def committed_run_ids(self) -> frozenset[str]:
         """Ids of all committed runs."""
@@ -152,6 +158,7 @@ class Tables:
             rows = runs.to_table(columns=["run_id"], filter=pc.field("status") == COMMITTED)
         return frozenset(rows["run_id"].to_pylist())
 
+    @_patient
     def delta(self, name: str) -> DeltaTable | None:
         """The Delta table as its log is now; none where nothing was committed to it yet. BadInput for a damaged log."""
         uri, options = self._place(name).delta()
@@ -161,7 +168,7 @@ class Tables:
         except TableNotFoundError:
             return None
         except DeltaError as error:
-            raise _told(error, uri) from error
+            raise log_error(error, uri) from error
 
     def dataset(self, name: str) -> ds.Dataset:
         """The table as it is in the log now, in the schema of this version; empty where nothing was committed yet.
@@ -232,7 +239,7 @@ class Tables:
         return sorted(entry.base_name for entry in entries if entry.type == FileType.Directory)
 
 
-def _told(error: DeltaError, uri: str) -> Exception:
+def log_error(error: DeltaError, uri: str) -> Exception:
     """What a person does about a log that deltalake cannot read."""
     reason = str(error).splitlines()[0]
     if _UNREACHED.search(reason):

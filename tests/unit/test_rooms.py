@@ -59,6 +59,7 @@ ALLOWED = {
     "catalog.photos": Allowed({"errors", "storage"}, {"tenacity"}),
     "catalog.synth": Allowed({*BASE, "storage", "picture"}, {"numpy", "cv2"}),
     "tables": Allowed({*BASE, "storage"}, {"deltalake", "duckdb", "pandas", "pyarrow"}),
+    "tables.store": Allowed({*BASE, "storage"}, {"deltalake", "pyarrow", "tenacity"}),
     "tables.promises": Allowed(BASE, {"numpy", "pyarrow"}),
     # 4
     "train": Allowed(IO, {*TABLES, "keras", "tensorflow"}),

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from tagger.errors import BadInput, StorageUnavailable
 from tagger.storage import Root, open_root
@@ -133,7 +133,42 @@ def test_a_log_that_refuses_again_and_again_is_an_outage(tables, monkeypatch):
 
     monkeypatch.setattr(tables, "_add", refuse)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    with pytest.raises(StorageUnavailable, match="refused run r1 5 times, at last with: Concurrent transaction failed"):
+    with pytest.raises(StorageUnavailable, match="refused run r1 again and again, at last with: Concurrent trans"):
+        tables.commit("tags", "r1", [])
+
+
+BROKEN_OFF = "Generic S3 error: Error getting list response body: HTTP error: request or response body error"
+
+
+def test_an_answer_that_breaks_off_in_a_commit_or_in_a_look_at_the_log_is_asked_for_again(tables, monkeypatch):
+    breaks = iter([DeltaError(BROKEN_OFF)] * 2)
+
+    def breaking(*_: object, _add=tables._add) -> None:
+        if failure := next(breaks, None):
+            raise failure
+        _add(*_)
+
+    monkeypatch.setattr(tables, "_add", breaking)
+    assert tables.commit("tags", "r1", tables.finalise("r1", DAY, [ROWS]).tags) and keys(tables, "tags") == ["a", "b"]
+
+    looks = iter([OSError(BROKEN_OFF)] * 2)
+
+    def opened(*arguments: object, **named: object) -> DeltaTable:
+        if failure := next(looks, None):
+            raise failure
+        return DeltaTable(*arguments, **named)
+
+    monkeypatch.setattr("tagger.tables.store.DeltaTable", opened)
+    assert keys(tables, "tags") == ["a", "b"]
+
+
+def test_an_answer_that_always_breaks_off_is_an_outage(tables, monkeypatch):
+    def breaking(*_: object) -> None:
+        raise DeltaError(BROKEN_OFF)
+
+    monkeypatch.setattr(tables, "_add", breaking)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(StorageUnavailable, match="The log of the table .*/tags did not answer: Generic S3 error"):
         tables.commit("tags", "r1", [])
 
 
