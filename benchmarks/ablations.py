@@ -48,6 +48,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "padded": ("catalog.fit=pad",),
     "no transfer": ("train.transfer=false",),
     "residual trunk": ("train.trunk=residual_cnn", "train.width=1.0"),
+    "residual trunk with pooling": ("train.trunk=residual_pool_cnn", "train.width=1.0"),
     "with small photos": ("catalog.labels_glob=labels/*.csv",),
 }
 """Row -> what it changes of BASE."""

@@ -74,10 +74,11 @@ class TrainConfig(_Section):
     """The bundle's name under `models/`."""
     version: Annotated[str | None, BeforeValidator(_number_as_text)] = None
     """The bundle's version; null takes the time the training started."""
-    trunk: Literal["seed_cnn", "residual_cnn"] = "seed_cnn"
-    """The convolutional trunk: five plain blocks, or ten convolutions with shortcuts (docs/training.md)."""
+    trunk: Literal["seed_cnn", "residual_cnn", "residual_pool_cnn"] = "seed_cnn"
+    """The convolutional trunk: five plain blocks, or ten convolutions with shortcuts (docs/training.md). The maps of
+    residual_cnn are displaced; it is there for bundles that were trained with it."""
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
-    """Factor on the trunk's filter counts (64, 128, 128, 256, 256; of `residual_cnn` 24, 48, 96, 192)."""
+    """Factor on the trunk's filter counts (64, 128, 128, 256, 256; of the residual ones 24, 48, 96, 192)."""
     head: tuple[Positive, ...] = ()
     """Sizes of linear Dense layers between pooling and the output; they fold into one matrix."""
     epochs_type: Positive = 20
@@ -105,7 +106,8 @@ class TrainConfig(_Section):
     class_balance: Share = 0.0
     """How far the classes' frequencies are taken out of what is learned: 0 not, 1 all classes count alike."""
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Momentum of the weights' moving average, which is what is measured and kept; 0 keeps the weights themselves."""
+    """Momentum of the weights' moving average, which is what is measured and kept; 0 keeps the weights themselves.
+    In the first steps it is less."""
     sizes: Annotated[dict[Annotated[int, Field(ge=32, lt=128)], Share], AfterValidator(_part_of_a_whole)] = {}
     """Course from small pictures to large: side in pixels -> share of the epochs, in order; the rest at full size.
     `{64: 0.5, 96: 0.25}`: YAML needs the spaces."""
@@ -135,7 +137,7 @@ class TrainConfig(_Section):
     """TensorFlow threads a worker; null shares the node's CPUs, as Ray counts them, among its workers."""
     input_threads: Positive = 1
     """Threads that make a worker's batches; each makes about 1,000 pictures a second."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of weights, shuffling, dropout and augmentation."""
     limit: Positive | None = None
     """Use only this many labelled items (a trial run); null uses all."""

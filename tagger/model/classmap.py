@@ -76,8 +76,9 @@ def logit_map(features: Array, head: FoldedHead, classes: npt.NDArray[np.integer
 def evidence_map(features: Array, head: FoldedHead, classes: npt.NDArray[np.integer], cut: Cut) -> Array:
     """E = A V of one class an item: what each place adds to the logit, (B, h, w, K), (B,) -> (B, h, w), signed.
 
-    The trunk ends in a BatchNorm, which adds a constant everywhere, so E depends on where A is cut: `post_bn` takes A
-    as the trunk returns it, `post_relu` before that BatchNorm (a dead position adds nothing). Both keep the identity.
+    Where the trunk ends in a BatchNorm, which adds a constant everywhere, E depends on where A is cut: `post_bn` takes
+    A as the trunk returns it, `post_relu` before that BatchNorm (a dead position adds nothing). Both keep the identity,
+    and are the same for a trunk that ends otherwise.
     """
     return _project(features, head, head.weights[:, classes], cut)
 

@@ -60,7 +60,7 @@ def read_state(folder: Path) -> State | None:
             raise ValueError("not as it was written, or of another version")
         return _state(facts, unpack(arrays))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        logger.warning("The checkpoint %s cannot be used (%s); the one before is taken.", folder, error)
+        logger.warning("The checkpoint %s cannot be used (%s); one before it is looked for.", folder, error)
         return None
 
 

@@ -50,16 +50,17 @@ def training_batches(
 ) -> Iterator[tuple[Pixels, Rows]]:
     """One epoch of this worker's batches from `first_step` on: (b, side, side, 3) uint8 and (b,) int.
 
-    All workers walk the same order, drawn from (seed, epoch), and the same changes, drawn from (seed, epoch, step): no
+    All workers walk the same order, drawn from (seed, epoch), and the same changes, drawn from these and the step: no
     picture is seen twice in an epoch, the global batches do not depend on the number of workers, and an epoch can be
     entered at any step. The next batches are made while the caller works on the present one.
     """
     walk = shuffled(pictures.shard_of(rows), plan.window, np.random.default_rng([plan.seed, epoch]))
     steps = steps_per_epoch(len(rows), plan.batch_size)
 
+    # Behind (seed, epoch) a 0 would be the same stream again.
     def make(step: int) -> tuple[Pixels, Rows]:
         chosen = walk.order[step * plan.batch_size : (step + 1) * plan.batch_size]
-        changes = draw_changes(plan.batch_size, plan.augmentation, np.random.default_rng([plan.seed, epoch, step]))
+        changes = draw_changes(plan.batch_size, plan.augmentation, np.random.default_rng([plan.seed, epoch, 1 + step]))
         mine, own = chosen[plan.share], changes.part(plan.share)
         taken = pictures.take(rows[mine])
         if own.backgrounds.any():

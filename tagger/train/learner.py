@@ -67,7 +67,7 @@ class Learner:
 
         def score_replica(pixels: Any, labels: Any, weights: Any) -> Any:
             logits = tf.cast(self.network(pixels, training=False)["logits"], tf.float32)
-            sums = [losses_of(logits, labels, 0.0) * weights, hits_of(logits, labels) * weights, weights]
+            sums = [losses_of(logits + shift, labels, 0.0) * weights, hits_of(logits, labels) * weights, weights]
             return tf.stack([tf.reduce_sum(each) for each in sums])
 
         def summed(replica: Callable[..., Any]) -> Any:
@@ -227,9 +227,9 @@ def initial_network(plan: StagePlan, is_alone: bool) -> Any:
 
 def optimizer(recipe: Recipe, steps: int) -> Any:
     """AdamW (Adam where the decay is 0), with its schedule and, where wanted, the weights' moving average."""
-    import keras
+    from tagger.train.average import AveragedAdamW
 
-    made = keras.optimizers.AdamW(
+    made = AveragedAdamW(
         learning_rate(recipe, steps),
         weight_decay=recipe.weight_decay,
         use_ema=recipe.averaging > 0,

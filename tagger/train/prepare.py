@@ -18,6 +18,7 @@ import pandas as pd
 
 from tagger.catalog.labels import Labels
 from tagger.catalog.photos import fetch_photos
+from tagger.catalog.split import check_roles
 from tagger.errors import LabelsError
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
@@ -126,7 +127,7 @@ def _decoded(task: ShardTask, children: DecodeChildren, limits: DecodeLimits) ->
 def join_items(labels: Labels, roles: pd.Series, summaries: list[dict[str, Any]]) -> PreparedItems:
     """The items whose picture was decoded. summaries: of the shards, in the labels' order.
 
-    LabelsError where more than a tenth of the photos were rejected.
+    LabelsError where more than a tenth of the photos were rejected, or all of a role.
     """
     rejected = {key: reason for summary in summaries for key, reason in summary["rejected"].items()}
     reasons = dict(Counter(rejected.values()))
@@ -143,5 +144,6 @@ def join_items(labels: Labels, roles: pd.Series, summaries: list[dict[str, Any]]
     if "group" not in table:
         table = table.assign(group=table["image_key"])
     table = table[~table["image_key"].isin(list(rejected))].reset_index(drop=True)
+    check_roles(table["role"])
     shards = tuple(Shard(summary["shard"], summary["count"]) for summary in summaries)
     return PreparedItems(shards, table.assign(row=np.arange(len(table))), labels)

@@ -168,6 +168,7 @@ def _train(plan: StagePlan, items: StageItems, left: list[ray.train.Checkpoint])
         logger.info("%s goes on from epoch %d, step %d", plan.stage, learner.epoch + 1, learner.step)
         if ray.train.get_checkpoint() is None:
             _save(learner, _cut(learner))
+    learner.digest(context.get_world_size())  # told now where the ranks begin with different weights
     pictures = Pictures(open_root(plan.pictures_uri), items.shards, _OPEN_SHARDS)
     while learner.epoch < plan.recipe.epochs:
         _one_epoch(learner, pictures, items)
@@ -227,7 +228,10 @@ def _last_state(left: list[ray.train.Checkpoint]) -> State | None:
     if ray.train.get_checkpoint() is not None:
         known = [each.checkpoint for each in ray.train.get_all_reported_checkpoints()]
     with _folders(known[::-1]) as folders:
-        return newest_state(folders)
+        state = newest_state(folders)
+    if known and state is None:
+        logger.warning("None of %d checkpoints can be used: the stage starts from its beginning.", len(known))
+    return state
 
 
 @contextmanager

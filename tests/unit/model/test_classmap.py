@@ -24,6 +24,7 @@ HEADS = {
     "two layers": ((7,), "seed_cnn"),
     "three layers": ((7, 6), "seed_cnn"),
     "shortcuts": ((), "residual_cnn"),
+    "shortcuts and pooling": ((), "residual_pool_cnn"),
 }
 
 

@@ -1,13 +1,16 @@
 """The network: the original recipe's layers, both outputs, and a head that folds."""
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tagger.errors import BundleError
 from tagger.model.network import FILTERS, build_network, head_layers, network_with_weights, seed_cnn, shaped_trunk
 from tagger.model.norm import FusedBatchNormalization
-from tagger.model.shape import NetworkShape
+from tagger.model.shape import NetworkShape, Trunk
 from tests.unit.model.networks import WIDTH, answers, random_pixels, tiny_network
 
 
@@ -28,8 +31,9 @@ def test_the_original_recipes_network_has_its_layers_and_weights():
     assert network.count_params() == 1_117_972
 
 
-def test_the_residual_trunk_has_its_layers_and_weights():
-    shape = NetworkShape(trunk="residual_cnn")
+@pytest.mark.parametrize("trunk", ["residual_cnn", "residual_pool_cnn"])
+def test_a_residual_trunk_has_its_layers_and_weights(trunk):
+    shape = NetworkShape(trunk=trunk)
     network = build_network(shaped_trunk(shape), 20, shape)
     convolutions = [layer for layer in network.get_layer("trunk").layers if isinstance(layer, keras.layers.Conv2D)]
     assert [layer.filters for layer in convolutions] == [24, *[48] * 3, *[96] * 3, *[192] * 3]
@@ -39,7 +43,27 @@ def test_the_residual_trunk_has_its_layers_and_weights():
     }
 
 
-@pytest.mark.parametrize("trunk", ["seed_cnn", "residual_cnn"])
+def sight_of(trunk, cell):
+    """The centre, in px from the picture's edge, of what a place of the trunk's output sees: of its gradient, where
+    every kernel is even, over pictures of noise (which of four pixels a pooling takes is chance)."""
+    network = shaped_trunk(NetworkShape(WIDTH, trunk=trunk))
+    for kernel in network.trainable_variables:
+        if kernel.path.endswith("kernel"):
+            kernel.assign(np.full(kernel.shape, 1 / np.prod(kernel.shape[:3])))
+    pixels = tf.Variable(np.random.default_rng(0).random((16, 128, 128, 3), np.float32))
+    with tf.GradientTape() as tape:
+        place = tf.reduce_sum(network(pixels)[:, cell, cell])
+    strength = tape.gradient(place, pixels).numpy().sum(axis=(0, 1, 3))
+    return float(np.average(np.arange(128) + 0.5, weights=strength))
+
+
+@pytest.mark.parametrize(("trunk", "off"), [("seed_cnn", 0), ("residual_pool_cnn", 0), ("residual_cnn", 6.5)])
+def test_a_place_lies_in_the_middle_of_what_it_sees_as_focus_takes_it(trunk, off):
+    for cell in (3, 4):
+        assert sight_of(trunk, cell) == pytest.approx(16 * cell + 8 + off, abs=0.5)
+
+
+@pytest.mark.parametrize("trunk", get_args(Trunk))
 def test_a_network_for_any_side_has_the_weights_of_one_for_a_fixed_side(trunk):
     fixed = tiny_network(trunk=trunk, size_px=64)
     shape = NetworkShape(WIDTH, size_px=None, trunk=trunk)

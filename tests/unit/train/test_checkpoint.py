@@ -60,7 +60,7 @@ def test_a_damaged_checkpoint_is_none_and_says_so(folder, file, harm, caplog):
     harm(folder / file)
     with caplog.at_level(logging.WARNING):
         assert read_state(folder) is None
-    assert "the one before is taken" in caplog.text
+    assert "one before it is looked for" in caplog.text
 
 
 def test_the_newest_whole_checkpoint_counts(tmp_path):

@@ -72,6 +72,17 @@ def test_the_average_is_measured_and_kept_but_training_goes_on_from_the_weights(
     assert not same(before, made.state("digest").best)
 
 
+def test_the_average_of_a_short_training_forgets_its_beginning():
+    made = learner(1, averaging=0.999)
+    first = made.network.trainable_variables[0].numpy()
+    for step in range(1, 60):
+        made.fit(*batch(step))
+    last = made.network.trainable_variables[0].numpy()
+    scored(made)
+    average = made.state("digest").best[0]
+    assert np.linalg.norm(average - last) < 0.3 * np.linalg.norm(average - first)
+
+
 def test_without_averaging_the_weights_themselves_are_kept():
     made = learner(2)
     before = made.network.get_weights()

@@ -109,9 +109,19 @@ def test_items_keep_their_pictures_where_others_are_rejected(shop):
     keys = keys_of(task(shop))
     many = labelled([*keys, *(f"more-{n}.jpg" for n in range(6))])
     more = {"shard": "more", "count": 6, "rejected": {}}
-    items = join_items(many, pd.Series(["fit"] * len(many)), [summary, more])
+    items = join_items(
+        many, pd.Series([*["select", "calibrate", "report"], *["fit"] * (len(many) - 3)]), [summary, more]
+    )
     assert "broken.jpg" not in set(items.table["image_key"]) and items.table["row"].tolist() == list(range(10))
     assert len(Pictures(shop.child("cache"), items.shards)) == 10
+
+
+def test_a_role_whose_photos_could_all_not_be_read_stops_the_training_before_it_costs_anything():
+    many = labelled([f"{n}" for n in range(20)])
+    roles = pd.Series([*["fit"] * 16, "select", "report", "calibrate", "calibrate"])
+    summary = {"shard": "s", "count": 19, "rejected": {"16": "corrupt"}}
+    with pytest.raises(LabelsError, match="No labelled item has the role select"):
+        join_items(many, roles, [summary])
 
 
 def test_too_many_rejected_photos_stop_the_training(shop):
