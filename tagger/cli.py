@@ -357,16 +357,18 @@ def review_export(
     date: DateOption = None,
     verbose: Verbose = False,
 ) -> None:
-    """Write the night's flagged items, ordered by risk, as JSON Lines and CSV beside the tables."""
+    """Write the flagged items of each night that has runs not exported yet, or of one date, ordered by risk."""
     loaded = configured(config, arguments, verbose, root=root, images=images, date=date)
-    from tagger.review.export import export
-    from tagger.review.queue import queue_limit
+    from tagger.review.export import due_nights, export_night
+    from tagger.review.queue import RECENT_DAYS, queue_limit
     from tagger.storage import open_root
 
     place = existing_root(loaded)
     out = open_root(loaded.review.out) if loaded.review.out else place
-    summary = export(place, out, loaded.date, queue_limit(loaded.review), open_root(loaded.images_uri))
-    print(summary.as_text())
+    for night in (nights := due_nights(place, out, loaded.date)):
+        print(export_night(place, out, night, queue_limit(loaded.review), open_root(loaded.images_uri)).as_text())
+    if not nights:
+        print(f"nothing new to review: every night of the last {RECENT_DAYS} days is exported")
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from tagger.errors import BadInput, BundleError
+from tagger.errors import BadInput, BundleError, FetchFailed
 from tagger.focus.overlay import resized
 from tagger.model.bundle import SHIPPED, BundleInfo, read_info
 from tagger.picture.children import DecodeChildren
@@ -28,6 +28,11 @@ _LOG = logging.getLogger(__name__)
 _GREY = 190
 _DOWNLOADS = 16
 _CHILDREN = 2
+
+_GONE, _UNREAD = "the photo is gone", "the photo cannot be read"
+_CHANGED = "the photo has changed since it was tagged"
+# Another photo under the same key would give its maps a meaning that they do not have.
+_MISSING = {"not_found": _GONE, "changed_during_run": _CHANGED}
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,11 @@ def show_photos(photos: Sequence[bytes], policy: Policy, side_px: int) -> list[S
 def show_rows(
     rows: Sequence[Row], images: Root, infos: Mapping[tuple[str, str], BundleInfo], side_px: int
 ) -> list[Shown]:
-    """The photo of each row of `tags`, or a grey picture of its shape. infos: as by `known_bundles`."""
+    """The photo of each row of `tags`, or a grey picture of its shape. infos: as by `known_bundles`.
+
+    A photo is shown only where it still has the etag of its row, or the size where the row tells no etag.
+    StorageUnavailable in an outage.
+    """
     with ThreadPoolExecutor(_DOWNLOADS) as pool:
         fetched = list(pool.map(lambda row: _fetched(images, row), rows))
     fits = [fit_of(row, infos) for row in rows]
@@ -100,16 +109,31 @@ def _bundle(places: Sequence[Root], name: str, version: str) -> BundleInfo | Non
 
 
 def _fetched(images: Root, row: Row) -> bytes | str:
-    """The photo's bytes, or why they are not shown."""
+    """The photo's bytes, or why they are not shown. StorageUnavailable in an outage."""
+    key, etag = row["image_key"], row.get("etag")
     try:
-        data = images.read_bytes(row["image_key"])
+        return images.fetch(key, etag) if etag else _by_size(images.read_bytes(key), row)
     except FileNotFoundError:
-        return "the photo is gone"
+        return _GONE
     except BadInput as error:
         _LOG.warning("%s", error)
-        return "the photo cannot be read"
-    # Another photo under the same key would give its maps a meaning that they do not have.
-    return data if row.get("size_bytes") in (None, len(data)) else "the photo has changed since it was tagged"
+        return _UNREAD
+    except FetchFailed as failure:
+        return _why_missing(images, key, failure)
+
+
+def _by_size(data: bytes, row: Row) -> bytes | str:
+    """What can be told of a row without an etag."""
+    return data if row.get("size_bytes") in (None, len(data)) else _CHANGED
+
+
+def _why_missing(images: Root, key: str, failure: FetchFailed) -> str:
+    if failure.reason in _MISSING:
+        return _MISSING[failure.reason]
+    _LOG.warning("The photo '%s' under %s cannot be read: %s", key, images.uri, failure.detail)
+    if failure.reason == "download_failed" and not images.exists(key):  # which raises in an outage
+        return _GONE
+    return _UNREAD
 
 
 def _or_grey(row: Row, answer: Shown | Reject | str, policy: Policy, side_px: int) -> Shown:

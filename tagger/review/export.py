@@ -5,7 +5,7 @@ null is an empty cell; top3 reads "White 0.75; Cream 0.25"; reasons are joined b
 text cell that a spreadsheet could take for a formula gets a leading apostrophe, against formula injection (OWASP): one
 that begins with tab, CR or LF, or, after any blanks and control characters, with = + - @ or their full-width forms. So
 does one that begins with an apostrophe, so that taking one off again gives every text back; numbers get none, and
-queue.jsonl holds every text as it is.
+queue.jsonl holds every text as it is. `runs.json` beside them names the runs that were exported, and is written last.
 """
 
 import csv
@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagger.review.queue import review_queue
+from tagger.errors import BadInput
+from tagger.review.queue import Night, committed_night, committed_nights, review_queue
 from tagger.review.words import reasons_in_words, stored_thresholds
 from tagger.storage import Root
 
@@ -28,6 +29,7 @@ FIELDS = (
 )  # fmt: skip
 """Columns of `tags` in the order of the files; beside them `image_uri`, the photo's address, and `reasons_in_words`."""
 
+_RECORD = "runs.json"
 _FORMULA = re.compile("['\t\r\n]|[\\s\x00-\x1f\ufeff]*[=+\\-@＝＋－＠]")
 
 
@@ -53,28 +55,41 @@ class ExportSummary:
         return "\n".join([*told, *self.files])
 
 
-def export(
+def due_nights(root: Root, out: Root, date: datetime.date | None = None) -> list[Night]:
+    """The nights to export, oldest first: the one of `date`, exported before or not.
+
+    date: None takes all recent nights with a committed run that no export under `out` held yet; possibly none. BadInput
+    where there is no such night, no committed night at all, or a damaged record of an export.
+    """
+    if date is not None:
+        return [committed_night(root, date)]
+    recent = [night for night in committed_nights(root) if night.is_recent]
+    return [night for night in recent if not night.run_ids <= _exported_runs(_place(out, night))]
+
+
+def export_night(
     root: Root,
     out: Root,
-    date: datetime.date | None = None,
+    night: Night,
     limit: int | None = None,
     images: Root | None = None,
     bundles: Sequence[Root] = (),
 ) -> ExportSummary:
-    """Write the review queue of a committed night under `review/<date>/` of `out`, each file whole or not at all.
+    """Write the review queue of a night under `review/<date>/` of `out`, each file whole or not at all.
 
-    date: None takes the newest committed night. limit: most items, from `queue_limit`; the audit sample stays whole.
-    images: where the photos are, `<root>/images` where None. bundles: folders of bundles, beside
-    `<root>/models/<name>/<version>`, in which the thresholds for the sentences may be. A night without flagged items
-    gives files without items. BadInput where there is no such night; a second export replaces the first.
+    night: as by `due_nights`. limit: most items, from `queue_limit`; the audit sample stays whole. images: where the
+    photos are, `<root>/images` where None. bundles: folders of bundles, beside `<root>/models/<name>/<version>`, in
+    which the thresholds for the sentences may be. A night without flagged items gives files without items; a second
+    export replaces the first. A run that is committed meanwhile may be in it, and is due again all the same.
     """
-    queue = review_queue(root, date, limit)
-    place = out.child("review", queue.date.isoformat())
+    queue = review_queue(root, night.date, limit)
+    place = _place(out, night)
     items = _items(queue.items, images or root.child("images"), root.child("models"), bundles)
-    for name, data in {"queue.csv": csv_bytes(items), "queue.jsonl": jsonl_bytes(items)}.items():
+    record = json.dumps({"run_ids": sorted(night.run_ids)}).encode()
+    for name, data in {"queue.csv": csv_bytes(items), "queue.jsonl": jsonl_bytes(items), _RECORD: record}.items():
         place.write_bytes(name, data)
     files = (f"{place.uri}/queue.jsonl", f"{place.uri}/queue.csv")
-    return ExportSummary(queue.date, queue.flagged, len(items), queue.audit, queue.flagged - len(items), files)
+    return ExportSummary(night.date, queue.flagged, len(items), queue.audit, queue.flagged - len(items), files)
 
 
 def jsonl_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
@@ -90,6 +105,20 @@ def csv_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
     writer.writerow(FIELDS)
     writer.writerows([_cell(field, item[field]) for field in FIELDS] for item in items)
     return _encoded(text.getvalue())
+
+
+def _place(out: Root, night: Night) -> Root:
+    return out.child("review", night.date.isoformat())
+
+
+def _exported_runs(place: Root) -> frozenset[str]:
+    """The runs that the last export to this place held; none where there was no export."""
+    try:
+        return frozenset(json.loads(place.read_bytes(_RECORD))["run_ids"])
+    except FileNotFoundError:
+        return frozenset()
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{place.uri}/{_RECORD} is damaged. Delete it; then this night is exported again.") from error
 
 
 def _items(rows: Sequence[dict[str, Any]], images: Root, models: Root, bundles: Sequence[Root]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The review queue of a night: flagged items of its committed runs, the riskiest first, within what people can do."""
+"""The committed nights, and the review queue of one: flagged items, the riskiest first, within what people can do."""
 
 import datetime
 from collections.abc import Sequence
@@ -13,7 +13,14 @@ from tagger.tables.query import run_query
 AUDIT = "audit"
 """The review reason of the random sample."""
 
-_NIGHTS = "SELECT DISTINCT date FROM runs ORDER BY date DESC"
+RECENT_DAYS = 14
+"""A night counts as recent where one of its runs was finished at most so many days before the newest run."""
+
+_NIGHTS = f"""
+SELECT date, list(run_id ORDER BY run_id) AS run_ids,
+       max(finished_at) >= (SELECT max(finished_at) FROM runs) - INTERVAL {RECENT_DAYS} DAY AS is_recent
+FROM runs GROUP BY date ORDER BY date
+"""
 # An image that two runs of the night tagged is judged by its newer tag. The maps and masks are not read.
 _FLAGGED = """
 WITH newest AS (
@@ -24,10 +31,18 @@ SELECT * FROM newest WHERE needs_review ORDER BY risk DESC NULLS LAST, image_key
 
 
 @dataclass(frozen=True)
+class Night:
+    """run_ids: its committed runs. is_recent: by RECENT_DAYS; a night that is finished late counts from then on."""
+
+    date: datetime.date
+    run_ids: frozenset[str]
+    is_recent: bool
+
+
+@dataclass(frozen=True)
 class Queue:
     """items: rows of `tags`, riskiest first. flagged: how many the night has. audit: how many of `items` are audit."""
 
-    date: datetime.date
     items: Sequence[dict[str, Any]]
     flagged: int
     audit: int
@@ -41,15 +56,29 @@ def queue_limit(review: ReviewConfig) -> int | None:
     return int(review.minutes * 60 / review.seconds_per_item + 1e-9)
 
 
-def review_queue(root: Root, date: datetime.date | None, limit: int | None) -> Queue:
-    """The flagged items of a night, of the newest committed one where `date` is None, cut to `limit`.
+def committed_nights(root: Root) -> list[Night]:
+    """All nights with a committed run, oldest first. BadInput where there is none."""
+    rows = run_query(root, _NIGHTS).to_pylist()
+    if not rows:
+        raise BadInput(f"{root.uri} has no committed night, so there is nothing to review. Run jobs/tag.py first.")
+    return [Night(row["date"], frozenset(row["run_ids"]), row["is_recent"]) for row in rows]
 
-    BadInput where that night, or any, has no committed run.
-    """
-    night = _night(root, date)
-    flagged = run_query(root, _FLAGGED.format(date=night.isoformat())).to_pylist()
+
+def committed_night(root: Root, date: datetime.date) -> Night:
+    """The night of a date. BadInput where it has no committed run."""
+    nights = committed_nights(root)
+    for night in nights:
+        if night.date == date:
+            return night
+    newest = ", ".join(night.date.isoformat() for night in nights[:-4:-1])
+    raise BadInput(f"{root.uri} has no committed night {date.isoformat()}. The newest are: {newest}.")
+
+
+def review_queue(root: Root, date: datetime.date, limit: int | None) -> Queue:
+    """The flagged items of a night's committed runs, cut to `limit`."""
+    flagged = run_query(root, _FLAGGED.format(date=date.isoformat())).to_pylist()
     kept = within_limit(flagged, limit)
-    return Queue(night, kept, len(flagged), sum(map(_is_audit, kept)))
+    return Queue(kept, len(flagged), sum(map(_is_audit, kept)))
 
 
 def within_limit(flagged: Sequence[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
@@ -71,15 +100,3 @@ def within_limit(flagged: Sequence[dict[str, Any]], limit: int | None) -> list[d
 
 def _is_audit(row: dict[str, Any]) -> bool:
     return AUDIT in (row["review_reasons"] or ())
-
-
-def _night(root: Root, date: datetime.date | None) -> datetime.date:
-    nights: list[datetime.date] = run_query(root, _NIGHTS)["date"].to_pylist()
-    if not nights:
-        raise BadInput(f"{root.uri} has no committed night, so there is nothing to review. Run jobs/tag.py first.")
-    if date is None:
-        return nights[0]
-    if date not in nights:
-        newest = ", ".join(night.isoformat() for night in nights[:3])
-        raise BadInput(f"{root.uri} has no committed night {date.isoformat()}. The newest are: {newest}.")
-    return date

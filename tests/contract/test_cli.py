@@ -64,6 +64,18 @@ def test_without_sql_there_is_a_summary_of_runs(shop, capsys):
     assert [row["tagged"] for row in json.loads(capsys.readouterr().out)] == [2]
 
 
+def test_an_export_names_every_night_and_then_says_that_nothing_is_new(shop, capsys):
+    later = dt.date(2026, 11, 23)
+    commit_unit(Tables(open_root(shop.removeprefix("root="))), "r2", unit([tag("d", "r2", date=later)]), date=later)
+    assert call("review", "export", shop) == 0
+    nights = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("/")]
+    assert nights == ["2026-11-22: nothing to review", "2026-11-23: nothing to review"]
+    assert call("review", "export", shop) == 0
+    assert capsys.readouterr().out == "nothing new to review: every night of the last 14 days is exported\n"
+    assert call("review", "export", shop, "date=2026-11-22") == 0
+    assert capsys.readouterr().out.startswith("2026-11-22: nothing to review\n")
+
+
 def test_config_show_is_yaml_and_flags_are_overrides(capsys):
     assert call("config", "show", "--config", "configs/demo.yaml", "train.width=0.5") == 0
     assert yaml.safe_load(capsys.readouterr().out)["train"]["width"] == 0.5

@@ -18,7 +18,7 @@ FILES = sorted(FOLDER.glob("*.json"))
 READS = {
     "train": {"images", "labels", "models", "work", "cache"},
     "tag": {"images", "models", "tables", "work"},
-    "review": {"images", "models", "tables", "review"},
+    "review": {"models", "tables", "review"},
     "evaluate": {"images", "labels", "models"},
     "query": {"models", "tables"},
     "upkeep": {"tables", "work"},

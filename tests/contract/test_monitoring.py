@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import promql_parser
@@ -77,6 +78,25 @@ def test_every_expression_parses():
         promql_parser.parse(rule["expr"])
     with pytest.raises(ValueError):
         promql_parser.parse("sum(rate(ray_photos[5m])")
+
+
+def parts(expression: object) -> Iterator[object]:
+    """An expression and all that it is made of."""
+    yield expression
+    for name in ("lhs", "rhs", "expr"):
+        if hasattr(expression, name):
+            yield from parts(getattr(expression, name))
+
+
+def test_a_counter_that_is_not_there_counts_as_zero_where_it_is_compared_with_it():
+    """In PromQL nothing == 0 is nothing, and such an alert never fires before the first count."""
+    compared = [
+        part.lhs.prettify()
+        for rule in rules()
+        for part in parts(promql_parser.parse(rule["expr"]))
+        if str(getattr(part, "op", "")) == "==" and "increase(" in part.lhs.prettify()
+    ]
+    assert compared and all(re.fullmatch(r"\(.+ or vector\(0\)\)", counted) for counted in compared), compared
 
 
 def test_promtool_takes_the_rules():

@@ -91,6 +91,8 @@ def test_every_job_works_with_its_own_policy_and_uses_all_of_it(server):
         ("train", "train", f"root={ROOT}", *SMALL, *SYNTH),
         ("tag", "tag", *night),
         ("tag", "tag", *night),
+        ("review", "review", "export", f"root={ROOT}"),
+        ("review", "review", "export", f"root={ROOT}"),
         ("review", "review", "export", f"root={ROOT}", f"date={DATE}"),
         ("evaluate", "evaluate", f"root={ROOT}", "model=tagger", "evaluate.split=all", *SYNTH),
         ("query", "query", f"root={ROOT}", "--format", "json", "select count(*) n from tags"),
@@ -148,7 +150,8 @@ table.cleanup_metadata()
     [
         ("query", "tables/none", 404),
         ("query", "images/none", 403),  # not even whether it exists
-        ("review", "images/none", 404),
+        ("review", "images/none", 403),
+        ("review", "review/none", 404),
         ("evaluate", "work/none", 403),
     ],
 )

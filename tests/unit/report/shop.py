@@ -35,12 +35,14 @@ def row(key: str, run_id: str = "r1", **values: object) -> dict[str, object]:
 
 
 def shop(folder: Path, *rows: dict[str, object], rejects: tuple[str, ...] = ()) -> Root:
-    """A root in which the rows are committed, one run for each run_id, and every photo is there."""
+    """A root in which every photo is there, and the rows are committed with its etag, one run for each run_id."""
     root = open_root(str(folder))
+    images = root.child("images")
+    for each in rows:
+        images.write_bytes(str(each["image_key"]), photo())
+        each["etag"] = images.stat(str(each["image_key"])).etag
     for run_id in dict.fromkeys(str(each["run_id"]) for each in rows):
         mine = [each for each in rows if each["run_id"] == run_id]
         refused = [reject(key, run_id, date=mine[0]["date"], detail="ends early") for key in rejects]
         commit_unit(Tables(root), run_id, unit(mine, refused), date=mine[0]["date"])
-    for each in rows:
-        root.child("images").write_bytes(str(each["image_key"]), photo())
     return root

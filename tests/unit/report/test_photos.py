@@ -5,14 +5,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tagger.errors import FetchFailed, StorageUnavailable
 from tagger.picture.decode import Reject
 from tagger.report.photos import fit_of, known_bundles, show_photos, show_rows
+from tagger.storage import open_root
 from tests.decoding import decode_nothing_here
 from tests.unit.report.shop import photo, row, shop
 
 
 def shown(data: bytes, policy, side_px):
     [answer] = show_photos([data], policy, side_px)
+    return answer
+
+
+def fails(error: Exception):
+    def answer(*_: object) -> None:
+        raise error
+
     return answer
 
 
@@ -49,47 +58,88 @@ def test_photos_of_strangers_are_decoded_in_other_processes(monkeypatch):
 
 
 @pytest.fixture
-def root(tmp_path):
-    sizes = {"size_bytes": len(photo())}
-    root = shop(tmp_path, *(row(key, **sizes) for key in ("good", "gone", "changed")), row("broken", size_bytes=7))
-    images = root.child("images")
-    images.delete("gone")
-    images.write_bytes("changed", photo(color=(0, 0, 250)) + b"\0")
+def images(tmp_path):
+    images = open_root(str(tmp_path)).child("images")
+    images.write_bytes("good", photo())
+    images.write_bytes("blue", photo(color=(0, 0, 250)))
     images.write_bytes("broken", b"nothing")
     images.write_bytes("folder/photo", b"")
-    return root
+    return images
+
+
+def listed(images, key, **values):
+    """The row of a photo as it is listed now."""
+    return row(key, etag=images.stat(key).etag, size_bytes=images.stat(key).size_bytes, **values)
+
+
+def is_grey(shown) -> bool:
+    return not np.ptp(shown.picture.reshape(-1, 3), axis=1).any()
+
+
+def test_a_photo_as_it_was_tagged_is_shown(images):
+    [shown] = show_rows([listed(images, "good")], images, {}, 200)
+    assert shown.missing == "" and shown.picture.shape == (200, 150, 3) and not is_grey(shown)
 
 
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("good", ""),
         ("gone", "the photo is gone"),
-        ("changed", "the photo has changed since it was tagged"),
-        ("broken", "the photo cannot be read: not_an_image"),
-        ("folder", "the photo cannot be read"),
+        ("folder", "the photo is gone"),
+        ("good", "the photo has changed since it was tagged"),
+        ("../blue", "the photo cannot be read"),
     ],
 )
-def test_a_photo_that_cannot_be_shown_is_grey_in_its_shape_and_says_why(root, key, words):
-    size = {"gone": 1, "broken": 7}.get(key, len(photo()))
-    [shown] = show_rows([row(key, size_bytes=size)], root.child("images"), {}, 200)
-    assert shown.missing == words and shown.picture.shape == (200, 150, 3)
-    assert (np.ptp(shown.picture.reshape(-1, 3), axis=1).max() == 0) == bool(words)
+@pytest.mark.parametrize("values", [{"etag": "e1"}, {"etag": None, "size_bytes": 1}], ids=["etag", "size"])
+def test_a_photo_that_cannot_be_shown_is_grey_in_its_shape_and_says_why(images, key, words, values):
+    if key == "folder" and not values["etag"]:
+        words = "the photo cannot be read"
+    [shown] = show_rows([row(key, **values)], images, {}, 200)
+    assert shown.missing == words and shown.picture.shape == (200, 150, 3) and is_grey(shown)
 
 
-def test_rows_without_a_listed_size_are_shown(root):
-    assert show_rows([row("changed")], root.child("images"), {}, 100)[0].missing == ""
+def test_what_is_no_photo_is_grey_and_says_why(images):
+    [shown] = show_rows([listed(images, "broken")], images, {}, 200)
+    assert shown.missing == "the photo cannot be read: not_an_image" and is_grey(shown)
 
 
-def test_each_row_is_shown_as_its_own_bundle_fitted_it(root):
-    rows = [row("good"), row("gone"), row("changed", model_version="2"), row("good", model_version="2")]
-    shown = show_rows(rows, root.child("images"), {("m", "2"): SimpleNamespace(fit="pad")}, 200)
+def test_another_photo_of_the_same_size_is_not_shown(images):
+    tagged = listed(images, "good")
+    other = photo(color=(0, 0, 250))
+    images.write_bytes("good", other + bytes(len(photo()) - len(other)))
+    assert images.stat("good").size_bytes == tagged["size_bytes"]
+    [shown] = show_rows([tagged], images, {}, 200)
+    assert shown.missing == "the photo has changed since it was tagged" and is_grey(shown)
+
+
+@pytest.mark.parametrize("reason", ["download_failed", "access_denied"])
+def test_a_photo_that_alone_does_not_come_is_grey(images, monkeypatch, caplog, reason):
+    monkeypatch.setattr(images, "fetch", fails(FetchFailed(reason, "told by storage")))
+    [shown] = show_rows([row("good")], images, {}, 200)
+    assert shown.missing == "the photo cannot be read" and "told by storage" in caplog.text
+
+
+def test_an_outage_ends_the_drawing(images, monkeypatch):
+    monkeypatch.setattr(images, "fetch", fails(FetchFailed("download_failed", "no answer")))
+    monkeypatch.setattr(images, "exists", fails(StorageUnavailable("no answer")))
+    with pytest.raises(StorageUnavailable):
+        show_rows([row("good")], images, {}, 200)
+
+
+def test_rows_without_an_etag_and_a_size_are_shown(images):
+    assert show_rows([row("blue", etag=None)], images, {}, 100)[0].missing == ""
+
+
+def test_each_row_is_shown_as_its_own_bundle_fitted_it(images):
+    rows = [listed(images, "good"), row("gone")]
+    rows += [listed(images, key, model_version="2") for key in ("blue", "good")]
+    shown = show_rows(rows, images, {("m", "2"): SimpleNamespace(fit="pad")}, 200)
     assert [each.picture.shape[:2] for each in shown] == [(200, 150), (200, 150), (200, 200), (200, 200)]
     assert shown[2].picture[100, 100, 2] > 200 and shown[3].picture[100, 100, 0] > 150
 
 
-def test_photos_come_in_the_order_of_their_rows(root):
-    shown = show_rows([row("changed"), row("gone"), row("good")], root.child("images"), {}, 100)
+def test_photos_come_in_the_order_of_their_rows(images):
+    shown = show_rows([listed(images, "blue"), row("gone"), listed(images, "good")], images, {}, 100)
     assert [each.missing for each in shown] == ["", "the photo is gone", ""]
     assert shown[0].picture[50, 40, 2] > 200 and shown[2].picture[50, 40, 0] > 150
 

@@ -1,4 +1,5 @@
 import csv
+import datetime as dt
 import io
 import json
 
@@ -6,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.errors import BadInput
+from tagger.errors import BadInput, StorageUnavailable
 from tagger.flags.reasons import Thresholds
-from tagger.review.export import FIELDS, ExportSummary, csv_bytes, export, jsonl_bytes
-from tagger.storage import Root, open_root
+from tagger.review.export import FIELDS, ExportSummary, csv_bytes, due_nights, export_night, jsonl_bytes
+from tagger.storage import LocalRoot, Root, open_root
 from tagger.tables.store import Tables
-from tests.tables_rows import DAY, LABELS, commit_unit, tag, unit
+from tests.tables_rows import DAY, LABELS, NOON, commit_unit, tag, unit
 
 FOLDER = "review/2026-11-22"
+NEXT_DAY = DAY + dt.timedelta(days=1)
 
 
 @pytest.fixture
@@ -24,6 +26,16 @@ def root(tmp_path) -> Root:
 def flagged(key: str, **values: object) -> dict[str, object]:
     known = {"risk": 0.42, "needs_review": True, "review_reasons": ["low_focus", "audit"], "color_top3": LABELS}
     return tag(key, **known | {"model_name": "m", "model_version": "1", "focus": -0.25} | values)
+
+
+def export(root: Root, out: Root, **options: object) -> ExportSummary:
+    """The only night that is due, or that of DAY."""
+    [night] = due_nights(root, out) or due_nights(root, out, DAY)
+    return export_night(root, out, night, **options)
+
+
+def due(root: Root, out: Root) -> list[dt.date]:
+    return [night.date for night in due_nights(root, out)]
 
 
 def objects(root: Root) -> list[dict[str, object]]:
@@ -115,7 +127,7 @@ def test_photos_and_files_may_be_elsewhere(root, tmp_path):
 def test_a_limit_is_told(root):
     rows = [flagged(str(n), risk=n / 10, review_reasons=["low_focus"]) for n in range(5)] + [flagged("x", risk=0.0)]
     commit_unit(Tables(root), "r1", unit(rows))
-    summary = export(root, root, DAY, limit=3)
+    summary = export(root, root, limit=3)
     assert [item["image_key"] for item in objects(root)] == ["4", "3", "x"]
     assert (summary.flagged, summary.exported, summary.audit, summary.left_out) == (6, 3, 1, 3)
     assert summary.as_text().splitlines()[:2] == [
@@ -136,6 +148,68 @@ def test_a_second_export_replaces_the_first(root):
     commit_unit(Tables(root), "r1", unit([flagged("a"), flagged("b")]))
     first, second = export(root, root), export(root, root, limit=0)
     assert first.files == second.files and len(objects(root)) == second.exported == 2
+
+
+def test_each_night_is_exported_once(root, tmp_path):
+    commit_unit(Tables(root), "r1", unit([flagged("a")]))
+    commit_unit(Tables(root), "r2", unit([flagged("b", date=NEXT_DAY, run_id="r2")]), date=NEXT_DAY)
+    nights = due_nights(root, root)
+    assert [export_night(root, root, night).date for night in nights] == [DAY, NEXT_DAY] and due(root, root) == []
+    assert [item["image_key"] for item in objects(root)] == ["a"]
+    assert due(root, open_root(str(tmp_path / "elsewhere"))) == [DAY, NEXT_DAY]
+
+
+def test_a_run_that_is_committed_after_the_export_of_its_night_makes_that_night_due_again(root):
+    commit_unit(Tables(root), "r2", unit([flagged("b", date=NEXT_DAY, run_id="r2")]), date=NEXT_DAY)
+    commit_unit(Tables(root), "r1", unit([flagged("a")]))
+    [export_night(root, root, night) for night in due_nights(root, root)]
+    commit_unit(Tables(root), "r3", unit([flagged("c", run_id="r3", risk=0.9)]))
+    assert due(root, root) == [DAY] and export(root, root).exported == 2
+    assert [item["image_key"] for item in objects(root)] == ["c", "a"] and due(root, root) == []
+
+
+def test_a_run_that_is_committed_during_an_export_is_not_taken_for_exported(root):
+    commit_unit(Tables(root), "r1", unit([flagged("a")]))
+    [night] = due_nights(root, root)
+    commit_unit(Tables(root), "r2", unit([flagged("b", run_id="r2")]))
+    export_night(root, root, night)
+    assert due(root, root) == [DAY]
+
+
+def test_an_export_that_broke_off_is_made_again(root, monkeypatch):
+    commit_unit(Tables(root), "r1", unit([flagged("a")]))
+    write = LocalRoot.write_bytes
+
+    def full(self, key, data):
+        if key == "queue.jsonl":
+            raise StorageUnavailable("no space left")
+        write(self, key, data)
+
+    with monkeypatch.context() as patch, pytest.raises(StorageUnavailable):
+        patch.setattr(LocalRoot, "write_bytes", full)
+        export(root, root)
+    assert due(root, root) == [DAY]
+
+
+def test_a_night_of_long_ago_is_exported_by_its_date_alone(root):
+    long_ago = DAY - dt.timedelta(days=30)
+    commit_unit(Tables(root), "r0", unit(), date=long_ago, finished_at=NOON - dt.timedelta(days=30))
+    commit_unit(Tables(root), "r1", unit())
+    assert due(root, root) == [DAY] and [night.date for night in due_nights(root, root, long_ago)] == [long_ago]
+
+
+def test_a_night_that_is_named_is_exported_again(root):
+    commit_unit(Tables(root), "r1", unit([flagged("a")]))
+    export(root, root)
+    assert due(root, root) == [] and [night.date for night in due_nights(root, root, DAY)] == [DAY]
+
+
+@pytest.mark.parametrize("record", [b"", b"{}", b"[]", b"\xff"])
+def test_a_damaged_record_of_an_export_is_told(root, record):
+    commit_unit(Tables(root), "r1", unit())
+    root.write_bytes(f"{FOLDER}/runs.json", record)
+    with pytest.raises(BadInput, match="review/2026-11-22/runs.json is damaged. Delete it"):
+        due_nights(root, root)
 
 
 def test_without_a_committed_night_nothing_is_written(root):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tagger.config import ReviewConfig
 from tagger.errors import BadInput
-from tagger.review.queue import Queue, queue_limit, review_queue, within_limit
+from tagger.review.queue import Queue, committed_night, committed_nights, queue_limit, review_queue, within_limit
 from tagger.storage import Root, open_root
 from tagger.tables.store import Tables
 from tests.tables_rows import DAY, NOON, commit_unit, tag, unit
@@ -42,10 +42,22 @@ def test_the_queue_is_what_needs_review_the_riskiest_first(root):
     assert keys(queue) == ["c", "a", "b", "d"] and (queue.flagged, queue.audit) == (4, 0)
 
 
-def test_without_a_date_the_newest_night_is_taken(root):
-    commit_unit(Tables(root), "r1", unit([flagged("a", 0.5)]))
+def test_nights_are_told_oldest_first_with_their_runs_and_each_has_its_own_queue(root):
     commit_unit(Tables(root), "r2", unit([flagged("b", 0.5, date=LATER, run_id="r2")]), date=LATER)
-    assert keys(review_queue(root, None, None)) == ["b"] and keys(review_queue(root, DAY, None)) == ["a"]
+    commit_unit(Tables(root), "r1", unit([flagged("a", 0.5)]))
+    commit_unit(Tables(root), "r3", unit([flagged("c", 0.4, run_id="r3")]))
+    told = [(night.date, night.run_ids) for night in committed_nights(root)]
+    assert told == [(DAY, {"r1", "r3"}), (LATER, {"r2"})]
+    assert keys(review_queue(root, DAY, None)) == ["a", "c"] and keys(review_queue(root, LATER, None)) == ["b"]
+
+
+@pytest.mark.parametrize(("days", "is_recent"), [(0, True), (14, True), (15, False)])
+def test_a_night_is_recent_by_when_its_last_run_was_finished_and_not_by_its_date(root, days, is_recent):
+    old = DAY - dt.timedelta(days=90)
+    commit_unit(Tables(root), "r1", unit(), date=old, finished_at=NOON - dt.timedelta(days=80))
+    commit_unit(Tables(root), "r2", unit(), date=old, finished_at=NOON - dt.timedelta(days=days))
+    commit_unit(Tables(root), "r3", unit())
+    assert [night.is_recent for night in committed_nights(root)] == [is_recent, True]
 
 
 def test_a_run_that_is_not_committed_is_not_reviewed(root):
@@ -53,7 +65,7 @@ def test_a_run_that_is_not_committed_is_not_reviewed(root):
     commit_unit(tables, "r1", unit([flagged("a", 0.5)]))
     files = tables.finalise("r2", DAY, [unit([flagged("b", 0.9, run_id="r2")])])
     tables.commit("tags", "r2", files.tags)
-    assert keys(review_queue(root, None, None)) == ["a"]
+    assert keys(review_queue(root, DAY, None)) == ["a"] and committed_night(root, DAY).run_ids == {"r1"}
 
 
 def test_an_image_tagged_twice_in_a_night_is_judged_by_its_newer_tag(root):
@@ -86,13 +98,13 @@ def test_a_limit_takes_all_audit_items_and_the_first_of_the_others(is_audit, lim
 
 def test_a_root_without_nights_is_told(root):
     with pytest.raises(BadInput, match="shop has no committed night, so there is nothing to review"):
-        review_queue(root, None, None)
+        committed_nights(root)
 
 
 def test_a_night_that_is_not_there_is_told_with_those_that_are(root):
     commit_unit(Tables(root), "r1", unit())
     with pytest.raises(BadInput, match=r"no committed night 2026-11-23\. The newest are: 2026-11-22\."):
-        review_queue(root, LATER, None)
+        committed_night(root, LATER)
 
 
 def test_maps_are_not_read_into_the_queue(root):
