@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tagger.errors import AccessDenied, BadInput, StorageUnavailable
+from tagger.printable import printable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
@@ -139,7 +140,7 @@ def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
 
 def _told(error: OSError, action: str) -> Exception:
     """What a person does about it: mend the place, or start again when the disk has space or answers."""
-    reason = f"Could not {action}: {error.strerror}"
+    reason = f"Could not {printable(action)}: {error.strerror}"
     if error.errno in _FULL:
         return StorageUnavailable(f"{reason}. Make space on that disk.")
     if error.errno in _AWAY:

@@ -15,6 +15,7 @@ from tagger.model.bundle import BundleInfo
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit, Policy
+from tagger.printable import printable
 from tagger.report.canvas import Canvas
 from tagger.report.explain import SIDE_PX, WORDS, explain_canvas, explain_row
 from tagger.report.photos import known_bundles, show_photos, show_rows
@@ -138,11 +139,13 @@ def _photo_bytes(name: str, places: Places) -> bytes:
     if Path(name).is_file():
         return Path(name).read_bytes()
     if places.images is None:
-        raise BadInput(f"There is no photo '{name}' here. Name a local file, or give root= or images= for a key.")
+        raise BadInput(
+            f"There is no photo '{printable(name)}' here. Name a local file, or give root= or images= for a key."
+        )
     if places.date is None and not Path(name).is_absolute() and places.images.exists(name):
         return places.images.read_bytes(name)
     if places.root is None:
-        raise BadInput(f"There is no photo '{name}', neither here nor under {places.images.uri}.")
+        raise BadInput(f"There is no photo '{printable(name)}', neither here nor under {places.images.uri}.")
     raise BadInput(unknown_key(places.root, name, places.date))
 
 
@@ -156,7 +159,7 @@ def _decoded(fit: Fit, photo: bytes, name: str) -> DecodedPhoto:
 
 def _refusal(name: str, reject: Reject) -> BadInput:
     detail = f" ({reject.detail})" if reject.detail else ""
-    return BadInput(f"{name} cannot be explained: {reject.reason}{detail}. Give a photo that can be read.")
+    return BadInput(f"{printable(name)} cannot be explained: {reject.reason}{detail}. Give a photo that can be read.")
 
 
 def _stored(decoded: DecodedPhoto) -> dict[str, Any]:

@@ -108,3 +108,11 @@ def test_a_strangers_photo_is_decoded_in_another_process(monkeypatch):
 def test_a_photo_that_cannot_be_decoded_is_refused_by_name():
     with pytest.raises(BadInput, match=r"c\.jpg cannot be explained: (truncated|corrupt)"):
         explain_file(Stand(), photo()[:80], "c.jpg", words)
+
+
+@pytest.mark.parametrize("values", [{"root": None, "images": None}, {"root": None}, {}])
+def test_a_name_forges_no_line_of_a_sentence(places, values):
+    asked = Places(**({"root": places.root, "images": places.images} | values))
+    with pytest.raises(BadInput, match=r"'b\\nc'") as refused:
+        explain_photo("b\nc", asked, words, never)
+    assert "\n" not in str(refused.value)
