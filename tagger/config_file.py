@@ -1,7 +1,8 @@
 """A configuration file and overrides -> the tree of `tagger.config`, or one sentence that says what is wrong.
 
 The file is read with OmegaConf (interpolation, `${oc.env:NAME}`), `key.path=value` overrides are applied in order, and
-the result is checked against the tree.
+the result is checked against the tree. The value of a key that takes text is that text, to the letter: a path may hold
+` #` or begin with `@`. Only where it is wholly in quotes, or is `null`, is it read as YAML, as those of other keys are.
 """
 
 import difflib
@@ -25,6 +26,7 @@ OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
 _SECRET = re.compile(r"(secret|passw|token|api_?key|access_key|private_key|credential)", re.IGNORECASE)
 """Keys whose values are shown nowhere."""
 
+_QUOTED = re.compile(r"'(?:[^']|'')*'" + r'|"(?:[^"\\]|\\.)*"', re.DOTALL)
 _USERINFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _MASK = "***"
 
@@ -77,15 +79,17 @@ def _parse_override(override: str) -> tuple[str, Any]:
         raise ConfigError(f"'{override}' is not an override. Write key.path=value, for example train.width=0.5.")
     key, _, text = override.partition("=")
     try:
+        if _is_text(key) and text != "null" and not _QUOTED.fullmatch(text):
+            OmegaConf.create([text])  # tells a reference, ${...}, that is left open
+            return key, text
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={text or repr('')}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"The value of {key} is not readable: '{_shown(key, text)}'.") from error
-    value = reduce(lambda part, name: part[name], key.split("."), value)
-    return key, text if isinstance(value, int | float) and _is_text(key) else value
+    return key, reduce(lambda part, name: part[name], key.split("."), value)
 
 
 def _is_text(key: str) -> bool:
-    """Whether a key takes text: then tag.prefix=07 is no number."""
+    """Whether a key takes text, whatever that looks like."""
     *sections, name = key.split(".")
     field = _section(sections).model_fields.get(name)
     return field is not None and field.annotation in (str, str | None)
