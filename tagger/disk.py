@@ -86,12 +86,14 @@ def errors_told(action: str) -> Iterator[None]:
 
 
 def kind_of(path: Path) -> Kind:
-    """What stands there; a pipe or a device is neither.
+    """What stands there; a pipe or a device is neither, and so is a name that no file can have.
 
     StorageUnavailable where the disk does not answer, AccessDenied where one may not look.
     """
     try:
         mode = path.stat().st_mode
+    except ValueError:  # it holds a NUL
+        return "neither"
     except OSError as error:
         if error.errno in _NOTHING:
             return "neither"

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from tagger.disk import kind_of, read
 from tagger.errors import BadInput, BundleError
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import BundleInfo
@@ -114,7 +115,7 @@ def _committed(name: str, places: Places) -> dict[str, Any] | None:
         return None
     row = newest_row(places.root, name, places.date)
     path = Path(name).absolute()
-    if row is None and path.is_file() and path.is_relative_to(places.images.uri):
+    if row is None and kind_of(path) == "file" and path.is_relative_to(places.images.uri):
         row = newest_row(places.root, path.relative_to(places.images.uri).as_posix(), places.date)
     return row
 
@@ -136,8 +137,8 @@ def _thresholds(info: BundleInfo | None) -> Thresholds | None:
 
 def _photo_bytes(name: str, places: Places) -> bytes:
     """A local file's bytes, else those of a key below the images root that has no row yet."""
-    if Path(name).is_file():
-        return Path(name).read_bytes()
+    if kind_of(Path(name)) == "file":
+        return read(Path(name))
     if places.images is None:
         raise BadInput(
             f"There is no photo '{printable(name)}' here. Name a local file, or give root= or images= for a key."
