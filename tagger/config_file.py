@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from tagger.config import Config
+from tagger.disk import kind_of
 from tagger.errors import ConfigError
 
 OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
@@ -57,7 +58,7 @@ def as_yaml(config: Config) -> str:
 
 def _read_yaml(file: str) -> DictConfig:
     path = Path(file)
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise ConfigError(f"There is no configuration file '{file}'. {_near_files(path)}")
     try:
         tree = OmegaConf.load(path)
@@ -69,7 +70,7 @@ def _read_yaml(file: str) -> DictConfig:
 
 
 def _near_files(path: Path) -> str:
-    folder = path.parent if path.parent.is_dir() else Path("configs")
+    folder = path.parent if kind_of(path.parent) == "folder" else Path("configs")
     found = sorted(str(p) for p in folder.glob("*.yaml"))
     return f"There are: {', '.join(found)}." if found else f"{folder} holds no .yaml file."
 

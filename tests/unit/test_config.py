@@ -211,6 +211,12 @@ def test_a_missing_file_is_told_with_those_that_are_there(file):
         load_config(str(shop.with_name("absent.yaml")))
 
 
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/shop.yaml"])
+def test_a_file_whose_name_no_file_can_have_is_a_missing_one(name):
+    with pytest.raises(ConfigError, match="no configuration file 'xxx"):
+        load_config(name)
+
+
 @pytest.mark.parametrize("text", ["a: [", "root: 'x", "\tx: 1", "root: a\nroot: b"])
 def test_a_broken_file_is_told_by_name(file, text):
     with pytest.raises(ConfigError, match=r"shop\.yaml is not readable YAML"):

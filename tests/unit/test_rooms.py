@@ -36,7 +36,7 @@ ALLOWED = {
     "config": Allowed(set(), {"pydantic"}),
     "stop": Allowed({"errors"}, set()),
     "logs": Allowed({"errors", "printable"}, {"rich"}),
-    "config_file": Allowed({"config", "errors"}, {"omegaconf", "pydantic", "yaml"}),
+    "config_file": Allowed({"config", "disk", "errors"}, {"omegaconf", "pydantic", "yaml"}),
     "disk": Allowed({"errors", "printable"}, set()),
     "s3": Allowed({"errors"}, {"boto3", "botocore", "pyarrow", "tenacity", "urllib3"}),
     "storage": Allowed({"disk", "errors", "printable", "s3"}, {"botocore", "fsspec", "pyarrow"}),
