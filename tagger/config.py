@@ -32,7 +32,7 @@ def _part_of_a_whole(shares: dict[int, float]) -> dict[int, float]:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class RayConfig(_Section):
@@ -245,7 +245,7 @@ class FocusConfig(_Section):
     """Evidence for the predicted class, for it against all others, or against the most probable other."""
     cut: Literal["post_bn", "post_relu"] = "post_bn"
     """Where the trunk's output is cut; both cuts give the same logits."""
-    low: Annotated[float, Field(le=1, allow_inf_nan=False)] = 0.1
+    low: Annotated[float, Field(le=1)] = 0.1
     """Focus below which an item is `low_focus`, whatever the review budget; 0 is the share that chance would give."""
     least_mask_quality: Share = 0.6
     """Mask quality below which the focus is not believed (`mask_uncertain`), whatever the review budget."""

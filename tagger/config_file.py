@@ -1,7 +1,8 @@
 """A configuration file and overrides -> the tree of `tagger.config`, or one sentence that says what is wrong.
 
 The file is read with OmegaConf (interpolation, `${oc.env:NAME}`), `key.path=value` overrides are applied in order, and
-the result is checked against the tree.
+the result is checked against the tree. The value of a key that takes text is that text, to the letter: a path may hold
+` #` or begin with `@`. Only where it is wholly in quotes, or is `null`, is it read as YAML, as those of other keys are.
 """
 
 import difflib
@@ -17,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from tagger.config import Config
+from tagger.disk import kind_of
 from tagger.errors import ConfigError
 
 OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
@@ -25,6 +27,7 @@ OVERRIDE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*=")
 _SECRET = re.compile(r"(secret|passw|token|api_?key|access_key|private_key|credential)", re.IGNORECASE)
 """Keys whose values are shown nowhere."""
 
+_QUOTED = re.compile(r"'(?:[^']|'')*'" + r'|"(?:[^"\\]|\\.)*"', re.DOTALL)
 _USERINFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _MASK = "***"
 
@@ -55,7 +58,7 @@ def as_yaml(config: Config) -> str:
 
 def _read_yaml(file: str) -> DictConfig:
     path = Path(file)
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise ConfigError(f"There is no configuration file '{file}'. {_near_files(path)}")
     try:
         tree = OmegaConf.load(path)
@@ -67,7 +70,7 @@ def _read_yaml(file: str) -> DictConfig:
 
 
 def _near_files(path: Path) -> str:
-    folder = path.parent if path.parent.is_dir() else Path("configs")
+    folder = path.parent if kind_of(path.parent) == "folder" else Path("configs")
     found = sorted(str(p) for p in folder.glob("*.yaml"))
     return f"There are: {', '.join(found)}." if found else f"{folder} holds no .yaml file."
 
@@ -77,15 +80,17 @@ def _parse_override(override: str) -> tuple[str, Any]:
         raise ConfigError(f"'{override}' is not an override. Write key.path=value, for example train.width=0.5.")
     key, _, text = override.partition("=")
     try:
+        if _is_text(key) and text != "null" and not _QUOTED.fullmatch(text):
+            OmegaConf.create([text])  # tells a reference, ${...}, that is left open
+            return key, text
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={text or repr('')}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"The value of {key} is not readable: '{_shown(key, text)}'.") from error
-    value = reduce(lambda part, name: part[name], key.split("."), value)
-    return key, text if isinstance(value, int | float) and _is_text(key) else value
+    return key, reduce(lambda part, name: part[name], key.split("."), value)
 
 
 def _is_text(key: str) -> bool:
-    """Whether a key takes text: then tag.prefix=07 is no number."""
+    """Whether a key takes text, whatever that looks like."""
     *sections, name = key.split(".")
     field = _section(sections).model_fields.get(name)
     return field is not None and field.annotation in (str, str | None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tagger.errors import AccessDenied, BadInput, StorageUnavailable
+from tagger.printable import printable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _AWAY = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN}
@@ -85,12 +86,14 @@ def errors_told(action: str) -> Iterator[None]:
 
 
 def kind_of(path: Path) -> Kind:
-    """What stands there; a pipe or a device is neither.
+    """What stands there; a pipe or a device is neither, and so is a name that no file can have.
 
     StorageUnavailable where the disk does not answer, AccessDenied where one may not look.
     """
     try:
         mode = path.stat().st_mode
+    except ValueError:  # it holds a NUL
+        return "neither"
     except OSError as error:
         if error.errno in _NOTHING:
             return "neither"
@@ -139,7 +142,7 @@ def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
 
 def _told(error: OSError, action: str) -> Exception:
     """What a person does about it: mend the place, or start again when the disk has space or answers."""
-    reason = f"Could not {action}: {error.strerror}"
+    reason = f"Could not {printable(action)}: {error.strerror}"
     if error.errno in _FULL:
         return StorageUnavailable(f"{reason}. Make space on that disk.")
     if error.errno in _AWAY:

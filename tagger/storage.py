@@ -17,6 +17,7 @@ from botocore import exceptions as aws
 
 from tagger.disk import errors_told, kind_of, may_hold, read, walk, written_beside
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable
+from tagger.printable import printable
 from tagger.s3 import (
     BROKEN,
     CONFLICTS,
@@ -160,7 +161,7 @@ class Root:
         try:
             return self.read_bytes(key) == data
         except FileNotFoundError as error:
-            told = f"Could not create {self.uri}/{key}: another process was just writing or deleting it"
+            told = f"Could not create {self.uri}/{printable(key)}: another process was just writing or deleting it"
             raise StorageUnavailable(f"{told}. Try again later.") from error
 
     def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
@@ -189,7 +190,7 @@ class LocalRoot(Root):
     def _path(self, key: str) -> Path:
         path = Path(self.uri, key)
         if ".." in Path(key).parts or not path.is_relative_to(self.uri):
-            raise BadInput(f"The key '{key}' leads outside {self.uri}.")
+            raise BadInput(f"The key '{printable(key)}' leads outside {self.uri}.")
         return path
 
     def list_objects(self, prefix: str = "", after: str = "", start: str = "", end: str = "") -> Iterator[StoredObject]:
@@ -291,7 +292,7 @@ class S3Root(Root):
             return self._client
 
     def _told(self, action: str, key: str = "") -> contextlib.AbstractContextManager[None]:
-        return translated(action, f"{self.uri}/{key}".rstrip("/"), self.bucket)
+        return translated(action, printable(f"{self.uri}/{key}").rstrip("/"), self.bucket)
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from tagger.errors import BadInput, FetchFailed, StorageUnavailable, TaggerError
+from tagger.printable import printable
 from tagger.storage import Root, StoredObject
 
 AHEAD_BYTES = 128 * 2**20
@@ -47,7 +48,7 @@ def fetch_photo(images: Root, key: str, etag: str) -> bytes:
     try:
         return _fetched(images, key, etag)
     except FetchFailed as failure:
-        raise _told(f"The photo '{key}' under {images.uri}", failure) from failure
+        raise _told(f"The photo '{printable(key)}' under {images.uri}", failure) from failure
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tagger.catalog.labels import ATTRIBUTES
+from tagger.printable import printable
 
 CONFIDENCE_BANDS = ("below 0.5", "0.5 to 0.8", "0.8 to 0.95", "from 0.95")
 """Of the model before: a change of what it was sure of deserves the first look."""
@@ -192,4 +193,4 @@ def _photo_line(photo: Mapping[str, Any]) -> str:
         for name in ATTRIBUTES
         if photo[f"{name}_before"] != photo[f"{name}_after"]
     ]
-    return f"  {photo['image_key']}: {', '.join(changes)}"
+    return f"  {printable(photo['image_key'])}: {', '.join(changes)}"

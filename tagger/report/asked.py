@@ -9,12 +9,14 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from tagger.disk import kind_of, read
 from tagger.errors import BadInput, BundleError
 from tagger.flags.reasons import Thresholds
 from tagger.model.bundle import BundleInfo
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit, Policy
+from tagger.printable import printable
 from tagger.report.canvas import Canvas
 from tagger.report.explain import SIDE_PX, WORDS, explain_canvas, explain_row
 from tagger.report.photos import known_bundles, show_photos, show_rows
@@ -113,7 +115,7 @@ def _committed(name: str, places: Places) -> dict[str, Any] | None:
         return None
     row = newest_row(places.root, name, places.date)
     path = Path(name).absolute()
-    if row is None and path.is_file() and path.is_relative_to(places.images.uri):
+    if row is None and kind_of(path) == "file" and path.is_relative_to(places.images.uri):
         row = newest_row(places.root, path.relative_to(places.images.uri).as_posix(), places.date)
     return row
 
@@ -135,14 +137,16 @@ def _thresholds(info: BundleInfo | None) -> Thresholds | None:
 
 def _photo_bytes(name: str, places: Places) -> bytes:
     """A local file's bytes, else those of a key below the images root that has no row yet."""
-    if Path(name).is_file():
-        return Path(name).read_bytes()
+    if kind_of(Path(name)) == "file":
+        return read(Path(name))
     if places.images is None:
-        raise BadInput(f"There is no photo '{name}' here. Name a local file, or give root= or images= for a key.")
+        raise BadInput(
+            f"There is no photo '{printable(name)}' here. Name a local file, or give root= or images= for a key."
+        )
     if places.date is None and not Path(name).is_absolute() and places.images.exists(name):
         return places.images.read_bytes(name)
     if places.root is None:
-        raise BadInput(f"There is no photo '{name}', neither here nor under {places.images.uri}.")
+        raise BadInput(f"There is no photo '{printable(name)}', neither here nor under {places.images.uri}.")
     raise BadInput(unknown_key(places.root, name, places.date))
 
 
@@ -156,7 +160,7 @@ def _decoded(fit: Fit, photo: bytes, name: str) -> DecodedPhoto:
 
 def _refusal(name: str, reject: Reject) -> BadInput:
     detail = f" ({reject.detail})" if reject.detail else ""
-    return BadInput(f"{name} cannot be explained: {reject.reason}{detail}. Give a photo that can be read.")
+    return BadInput(f"{printable(name)} cannot be explained: {reject.reason}{detail}. Give a photo that can be read.")
 
 
 def _stored(decoded: DecodedPhoto) -> dict[str, Any]:

@@ -37,7 +37,10 @@ _CONFIG = f"""# Configuration
 {_GENERATED}
 
 One YAML file, then `key.path=value` on the command line, in order; `${{oc.env:NAME}}` reads the environment. Unknown
-keys are refused. `tagger config show` prints the result."""
+keys are refused. `tagger config show` prints the result.
+
+On the command line a key of type string takes what follows `=` to the letter, also `sale #1/` or `@new`, but for
+`${{...}}`, `null`, and quotes around the whole (`tag.prefix="null"`). Other values are YAML, as in the file."""
 
 _CLI = f"""# Command line
 

@@ -11,6 +11,7 @@ import pandas as pd
 from tagger.catalog.labels import ATTRIBUTES, labels_place, read_label_space, read_labels
 from tagger.config import CatalogConfig
 from tagger.errors import BadInput, LabelsError
+from tagger.printable import printable
 from tagger.storage import Root
 from tagger.tables.query import run_query
 
@@ -87,17 +88,19 @@ def newest_row(root: Root, key: str, date: datetime.date | None = None) -> dict[
 
 def unknown_key(root: Root, key: str, date: datetime.date | None = None) -> str:
     """Why a key has no row: another night, rejected, or never seen, and then the keys that come nearest."""
+    shown = printable(key)
     if not _is_text(key):
         return f"No photo {key!r} was tagged under {root.uri}: keys are UTF-8."
     if date and (row := newest_row(root, key)):
-        return f"{key} was tagged in the night of {row['date']}, not of {date}."
+        return f"{shown} was tagged in the night of {row['date']}, not of {date}."
     of_key = f"SELECT * FROM rejects WHERE image_key = {_quoted(key)} ORDER BY rejected_at DESC, run_id DESC LIMIT 1"
     for row in run_query(root, of_key).to_pylist():
-        return f"{key} was not tagged: rejected on {row['date']} as {row['reason']} ({row['detail']})."
+        return f"{shown} was not tagged: rejected on {row['date']} as {row['reason']} ({row['detail']})."
     ending = _quoted("/" + key.rsplit("/", 1)[-1])
-    near = run_query(root, _NEAREST.format(key=_quoted(key), ending=ending))["image_key"].to_pylist()
-    hint = f"The nearest keys are: {', '.join(near)}." if near else "Nothing is committed there; run tagger tag first."
-    return f"No photo '{key}' was tagged under {root.uri}. {hint}"
+    nearest = run_query(root, _NEAREST.format(key=_quoted(key), ending=ending))["image_key"].to_pylist()
+    near = ", ".join(map(printable, nearest))
+    hint = f"The nearest keys are: {near}." if near else "Nothing is committed there; run tagger tag first."
+    return f"No photo '{shown}' was tagged under {root.uri}. {hint}"
 
 
 def sheet_rows(root: Root, request: SheetRequest) -> SheetRows:
@@ -121,7 +124,7 @@ def _errors(newest: pd.DataFrame, request: SheetRequest) -> pd.DataFrame:
         raise BadInput("The sheet of errors needs the truth. Give labels=FILE.csv with image_key, type, color.")
     told = newest.merge(request.labels, on="image_key", suffixes=("", "_label"))
     if told.empty:
-        first, tagged = request.labels["image_key"].iloc[0], newest["image_key"].iloc[0]
+        first, tagged = (printable(table["image_key"].iloc[0]) for table in (request.labels, newest))
         raise BadInput(
             f"None of the {len(request.labels)} labels names a tagged photo: the first label is of '{first}', and "
             f"a tagged key reads '{tagged}'. image_key must be the object's key below images, letter for letter."

@@ -35,8 +35,8 @@ CREATE VIEW current AS SELECT * FROM tags
 
 _SUMMARY = """
 WITH means AS (
-    SELECT run_id, avg(needs_review::INT) AS flagged_share, avg(type_confidence) AS mean_type_confidence,
-           avg(color_confidence) AS mean_color_confidence, avg(focus) AS mean_focus
+    SELECT run_id, avg(needs_review::INT)::FLOAT AS flagged_share, avg(type_confidence)::FLOAT AS mean_type_confidence,
+           avg(color_confidence)::FLOAT AS mean_color_confidence, avg(focus)::FLOAT AS mean_focus
     FROM tags GROUP BY run_id),
 reasons AS (
     SELECT run_id, reason, count(*) AS n FROM (SELECT run_id, unnest(review_reasons) AS reason FROM tags)

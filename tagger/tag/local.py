@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import BadInput
+from tagger.disk import kind_of
+from tagger.errors import BadInput, FetchFailed
 from tagger.picture.children import DecodeChildren
 from tagger.picture.decode import DecodedPhoto, DecodeLimits, Reject
 from tagger.picture.fit import Fit
+from tagger.printable import printable
+from tagger.storage import LocalRoot
 from tagger.tag.predict import Tagger
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
@@ -18,18 +21,23 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 
 
 def find_photos(operands: Sequence[str]) -> list[Path]:
-    """The files that are named, and the photos below the folders that are named. BadInput for what is not there."""
+    """The files that are named, and the photos below the folders that are named. BadInput for what is not there.
+
+    AccessDenied or StorageUnavailable where the disk does not tell. A folder is no photo, whatever its name.
+    """
     found: list[Path] = []
     for operand in operands:
         path = Path(operand)
-        if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise BadInput(f"There is no photo '{operand}'. Name files or folders on this machine.")
+        match kind_of(path):
+            case "folder":
+                named = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+                found += sorted(p for p in named if kind_of(p) == "file")
+            case "file":
+                found.append(path)
+            case "neither":
+                raise BadInput(f"There is no photo '{printable(operand)}'. Name files or folders on this machine.")
     if not found:
-        raise BadInput(f"{', '.join(operands)} holds no photo ({', '.join(sorted(SUFFIXES))}).")
+        raise BadInput(f"{', '.join(map(printable, operands))} holds no photo ({', '.join(sorted(SUFFIXES))}).")
     return found
 
 
@@ -40,8 +48,24 @@ def tag_photos(paths: Sequence[Path], tagger: Tagger, batch_size: int) -> Iterat
     with DecodeChildren(1, fit, DecodeLimits()) as children:
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
-            answers = children.decode([path.read_bytes() for path in batch])
-            yield from _rows(tagger, [str(path) for path in batch], answers, today)
+            yield from _rows(tagger, [str(path) for path in batch], _decoded(batch, children), today)
+
+
+def _decoded(paths: Sequence[Path], children: DecodeChildren) -> list[DecodedPhoto | Reject]:
+    """What became of each photo; one that the disk does not hand out is a reject as in a night."""
+    photos = [_read(path) for path in paths]
+    answers = iter(children.decode([photo for photo in photos if isinstance(photo, bytes)]))
+    return [photo if isinstance(photo, Reject) else next(answers) for photo in photos]
+
+
+def _read(path: Path) -> bytes | Reject:
+    folder, name = LocalRoot(str(path.absolute().parent)), path.name
+    try:
+        return folder.fetch(name, folder.stat(name).etag)
+    except FileNotFoundError:
+        return Reject("not_found", "the file vanished after it was listed")
+    except FetchFailed as failure:
+        return Reject(failure.reason, failure.detail)
 
 
 def _rows(

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from tagger.drift.shares import Share, is_above
 from tagger.errors import PhotosLost, PhotosRefused
+from tagger.printable import printable
 from tagger.storage import Root
 from tagger.tables.units import Unit, read_unit, remove_unit, staged_units
 
@@ -32,7 +33,7 @@ class Reach:
         self._photos += len(unit.tags) + len(unit.rejects) - _archived(unit.rejects)
         self._missed.update(missed["reason"].to_pylist())
         if len(missed) and not self._example:
-            self._example = f"'{missed['image_key'][0]}': {missed['detail'][0]}"
+            self._example = printable(f"'{missed['image_key'][0]}': {missed['detail'][0]}")
 
     def check(self, root: Root) -> None:
         """PhotosRefused (most were refused) or PhotosLost (most did not come) where a surely larger share is out of

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from tagger.errors import StorageUnavailable
+from tagger.printable import printable
 from tagger.storage import Root, outages_told
 from tagger.tables.log import LoggedFile, TableLog
 from tagger.tables.query import ask, connect, stream_keys, stream_photos
@@ -85,9 +86,9 @@ class Finding:
         return self.verdict != "wrong"
 
     def as_text(self) -> str:
-        """The finding as a line; what is wrong stands out."""
+        """The finding as one line, deceptive characters of keys by number; what is wrong stands out."""
         word = self.verdict.upper() if self.verdict == "wrong" else self.verdict
-        return f"{word:<5} {self.subject}: {self.text}"
+        return printable(f"{word:<5} {self.subject}: {self.text}")
 
 
 def verify(root: Root, date: datetime.date) -> list[Finding]:

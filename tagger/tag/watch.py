@@ -17,6 +17,7 @@ from tagger.drift.compare import LEAST_ITEMS, TRAINING, Comparison, compare, com
 from tagger.drift.profile import ALL, Answers, Census, from_rows, to_rows
 from tagger.drift.reference import reference_profiles, with_prefixes
 from tagger.drift.shares import LARGEST_DEVIATION, Share, comparable, deviation, usual_share
+from tagger.printable import printable
 from tagger.storage import Root
 from tagger.tables.history import PastRun, recent_runs
 from tagger.tables.units import Unit
@@ -103,7 +104,7 @@ class Watch:
         accuracy = {name: expected_accuracy(total, calibrated_on) for name, total in self._confidences.items()}
         warnings = [*share_warnings(ledger, runs, own), *drift_warnings(found)]
         for warning in warnings:
-            _LOG.warning("%s", warning)
+            _LOG.warning("%s", printable(warning))  # a group is named by a folder of keys
         return Findings(accuracy, warnings, found, to_rows(profiles))
 
 

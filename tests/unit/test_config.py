@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from tagger.arguments import prepare
 from tagger.config import Config
 from tagger.config_file import OVERRIDE, as_yaml, load_config
 from tagger.errors import ConfigError
@@ -61,6 +62,18 @@ def test_an_interpolation_follows_the_override(file):
     assert load_config(file("root: a\nimages: ${root}/photos"), ["root=b"]).images == "b/photos"
 
 
+def test_an_override_may_refer_to_other_keys_and_is_text_beside():
+    assert load_config(None, ["root=shop", "images=${root}/sale #1"]).images == "shop/sale #1"
+    with pytest.raises(ConfigError, match="The value of images is not readable: '\\$"):
+        load_config(None, ["images=${root"])
+
+
+def test_flags_take_their_value_to_the_letter():
+    named = {"root": "/a: b", "images": "sale #1", "labels": "@x.csv", "model": "*x"}
+    config, _ = prepare(None, [], **named)
+    assert {name: getattr(config, name) for name in named} == named
+
+
 def test_photos_come_from_one_source():
     with pytest.raises(ConfigError, match="keys_from and inventory"):
         load_config(None, ["tag.keys_from=a.txt", "tag.inventory=s3://b/2026/manifest.json"])
@@ -86,6 +99,20 @@ def test_a_value_may_come_from_the_environment(file, monkeypatch):
         ("tag.prefix=07", "tag", "prefix", "07"),
         ("tag.prefix=1e3", "tag", "prefix", "1e3"),
         ('tag.prefix="2026"', "tag", "prefix", "2026"),
+        ("tag.prefix='it''s null'", "tag", "prefix", "it's null"),
+        ("tag.prefix='a' b'", "tag", "prefix", "'a' b'"),  # no quotes around the whole
+        ("tag.prefix=sale #1/", "tag", "prefix", "sale #1/"),
+        ("tag.prefix=%2Fshoes", "tag", "prefix", "%2Fshoes"),
+        ("tag.prefix=@x", "tag", "prefix", "@x"),
+        ("tag.prefix=*x", "tag", "prefix", "*x"),
+        ("tag.prefix=[x]", "tag", "prefix", "[x]"),
+        ("tag.prefix=true", "tag", "prefix", "true"),
+        ("tag.prefix= x ", "tag", "prefix", " x "),
+        ("root=/a: b", None, "root", "/a: b"),
+        ("root=~/shop", None, "root", "~/shop"),
+        ("train.version=1.10", "train", "version", "1.10"),
+        ("review.out=null", "review", "out", None),
+        ("review.out=a #b", "review", "out", "a #b"),
         ("tag.limit=1e3", "tag", "limit", 1000),
         ("review.minutes=45", "review", "minutes", 45),
         ("review.target_precision=0.9", "review", "target_precision", {"type": 0.9, "color": 0.9}),
@@ -111,10 +138,13 @@ def test_overrides_take_the_type_of_their_key(override, section, key, value):
         ("tag.unit_size=abc", "valid integer"),
         ("tag.max_reject_share=1.5", "less than or equal to 1"),
         ("tag.retag=some", "'none', 'model', 'config' or 'all'"),
-        ("train.learning_rate=.nan", "greater than 0"),
+        ("train.learning_rate=.nan", "finite number"),
         ("date=tomorrow", "valid date"),
         ("focus.low=1.1", "less than or equal to 1"),
         ("focus.low=.inf", "finite number"),
+        ("review.minutes=.inf", "finite number"),
+        ("tag.outage_wait_s=.inf", "finite number"),
+        ("train.cpus_per_worker=.inf", "finite number"),
         ("focus.least_mask_quality=2", "less than or equal to 1"),
         ("review.night_items=0", "greater than or equal to 1"),
         ("review.scope_share=1.5", "less than or equal to 1"),
@@ -179,6 +209,12 @@ def test_a_missing_file_is_told_with_those_that_are_there(file):
     shop = Path(file(""))
     with pytest.raises(ConfigError, match=r"no configuration file '.*absent\.yaml'\. There are: .*shop\.yaml"):
         load_config(str(shop.with_name("absent.yaml")))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/shop.yaml"])
+def test_a_file_whose_name_no_file_can_have_is_a_missing_one(name):
+    with pytest.raises(ConfigError, match="no configuration file 'xxx"):
+        load_config(name)
 
 
 @pytest.mark.parametrize("text", ["a: [", "root: 'x", "\tx: 1", "root: a\nroot: b"])

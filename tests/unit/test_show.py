@@ -1,8 +1,10 @@
 """Results as text: what scripts read is exact, what people read deceives nobody."""
 
 import csv
+import datetime as dt
 import io
 import json
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -59,3 +61,75 @@ def test_a_fact_takes_one_line():
         "photo  a\\nexit code  0",
         "color  Red",
     ]
+
+
+def asked(style="json", **columns):
+    return arrow_as(pa.table(columns), style)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (Decimal(2) ** 70, 2**70),  # what a sum of integers is
+        (Decimal("3.00"), 3),
+        (Decimal("1.5"), 1.5),
+        (dt.time(10, 30), "10:30:00"),
+        (float("inf"), None),
+        (float("-inf"), None),
+        (float("nan"), None),
+        ([float("inf"), 1.0], [None, 1.0]),
+        ({"n": Decimal("0.25")}, {"n": 0.25}),
+    ],
+)
+def test_json_holds_what_sql_can_answer(value, told):
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    assert json.loads(asked(n=pa.array([value])), parse_constant=refuse) == [{"n": told}]
+
+
+def test_csv_and_table_tell_decimals_and_infinity_as_they_are():
+    columns = {"n": pa.array([Decimal("1.50")]), "x": pa.array([float("inf")])}
+    assert cells(asked("csv", **columns))[1] == asked("table", **columns).splitlines()[1].split() == ["1.50", "inf"]
+
+
+SECONDS = 1791117296.123456
+
+
+@pytest.mark.parametrize("style", ["csv", "table"])
+def test_double_precision_is_told_to_its_last_digit_and_single_precision_shortened(style):
+    text = asked(style, long=pa.array([SECONDS]), short=pa.array([0.1], pa.float32()))
+    assert text.splitlines()[1].replace(",", " ").split() == ["1791117296.123456", "0.1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "told"),
+    [
+        (pa.list_(pa.float32()), [0.1], [0.1]),
+        (pa.list_(pa.float32(), 1), [0.1], [0.1]),
+        (pa.list_(pa.float64()), [SECONDS], [SECONDS]),
+        (pa.struct([("p", pa.float32()), ("s", pa.float64())]), {"p": 0.1, "s": SECONDS}, {"p": 0.1, "s": SECONDS}),
+        (pa.list_(pa.struct([("p", pa.float32())])), [{"p": 0.1}, None], [{"p": 0.1}, None]),
+        (pa.map_(pa.string(), pa.float32()), [("k", 0.1)], [["k", 0.1]]),
+        (pa.dictionary(pa.int8(), pa.string()), "Red", "Red"),
+    ],
+)
+def test_precision_is_that_of_the_type_also_inside(kind, value, told):
+    assert json.loads(asked(n=pa.array([value], kind))) == [{"n": told}]
+
+
+def test_our_own_figures_have_six_digits():
+    assert json.loads(rows_as([{"age_h": 0.123456789, "shares": {"a": [1 / 3]}}], "json")) == [
+        {"age_h": 0.123457, "shares": {"a": [0.333333]}}
+    ]
+
+
+def test_columns_of_the_same_name_stay_apart():
+    names = ["a", "a", "a", "a_1", "b"]
+    answer = pa.table([pa.array([n]) for n in range(5)], names=names)
+    told = {"a": 0, "a_1": 1, "a_2": 2, "a_1_1": 3, "b": 4}
+    assert json.loads(arrow_as(answer, "json")) == [told]
+    assert cells(arrow_as(answer, "csv")) == [list(told), list("01234")]
+    assert arrow_as(answer, "table").splitlines()[0].split() == list(told)
+    assert cells(arrow_as(answer.slice(1), "csv")) == [list(told)]
+    assert arrow_as(answer.slice(1), "table") == f"no rows ({', '.join(told)})"

@@ -70,3 +70,9 @@ def test_as_much_is_fetched_ahead_as_the_listed_sizes_allow_and_no_more(monkeypa
     photos = fetch_photos(store, listed(20, size_bytes))
     assert next(photos) == b"000.jpg" and len(store.asked) == held
     assert len(list(photos)) == 19 and len(store.asked) == 20
+
+
+def test_a_key_forges_no_line_of_a_sentence():
+    photo = StoredObject("a\nb", "e", 5, dt.datetime(2026, 11, 22, tzinfo=dt.UTC))
+    with pytest.raises(BadInput, match=r"The photo 'a\\nb' under"):
+        list(fetch_photos(Store({"a\nb": ["access_denied"]}), [photo]))

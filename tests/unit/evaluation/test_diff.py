@@ -82,3 +82,10 @@ def test_equal_tags_are_no_change():
     same = TAGS.assign(type_after=TAGS["type_before"])
     diff = diff_tags(NAMES, same, 0.1)
     assert diff.photos == () and diff.attributes[0].transitions == ()
+
+
+def test_a_key_takes_one_line_and_commands_no_terminal():
+    named = TAGS.assign(image_key=["a\n  z: Shirt", "\x1b[2Jb", "c\u202egpj.exe", "d", "e", "f"])
+    lines = diff_tags(NAMES, named, 0.1).as_text().splitlines()
+    assert [line.split(": ")[0] for line in lines[-3:-1]] == ["  \\x1b[2Jb", "  c\\u202egpj.exe"]
+    assert lines[-1].startswith("  a\\n  z: Shirt: Shirt 0.40")

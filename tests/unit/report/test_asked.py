@@ -1,3 +1,5 @@
+import errno
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,6 +86,13 @@ def test_a_photo_without_a_row_is_tagged_now(places, tmp_path, is_local):
         ("a.jpg", {"date": NEXT_DAY}, f"tagged in the night of {DAY}, not of {NEXT_DAY}"),
         ("a.jpg", {"root": None, "images": None}, "Name a local file, or give root= or images="),
         ("b.jpg", {"root": None}, "no photo 'b.jpg', neither here nor under"),
+        (
+            "x" * 300,
+            {},
+            "No photo 'x{300}' was tagged under .* The nearest keys are: a.jpg",
+        ),  # longer than a file's name
+        ("x" * 300, {"root": None, "images": None}, "Name a local file, or give root= or images="),
+        ("a\0b", {"root": None}, "neither here nor under"),
     ],
 )
 def test_a_name_that_is_nothing_is_told_before_any_network_is_loaded(places, name, values, told):
@@ -108,3 +117,22 @@ def test_a_strangers_photo_is_decoded_in_another_process(monkeypatch):
 def test_a_photo_that_cannot_be_decoded_is_refused_by_name():
     with pytest.raises(BadInput, match=r"c\.jpg cannot be explained: (truncated|corrupt)"):
         explain_file(Stand(), photo()[:80], "c.jpg", words)
+
+
+@pytest.mark.parametrize("values", [{"root": None, "images": None}, {"root": None}, {}])
+def test_a_name_forges_no_line_of_a_sentence(places, values):
+    asked = Places(**({"root": places.root, "images": places.images} | values))
+    with pytest.raises(BadInput, match=r"'b\\nc'") as refused:
+        explain_photo("b\nc", asked, words, never)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_photo_here_that_may_not_be_read_is_told(places, tmp_path, monkeypatch):
+    (tmp_path / "new.jpg").write_bytes(photo())
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BadInput, match=r"Could not read .*new\.jpg: Permission denied"):
+        explain_photo(str(tmp_path / "new.jpg"), places, words, never)

@@ -138,3 +138,14 @@ def test_truth_is_the_named_table_or_those_under_the_root(tmp_path):
     (tmp_path / "truth.csv").write_text("image_key,type,color,note\na,Top,Red,x\n")
     table = read_truth(str(tmp_path / "truth.csv"), "", CatalogConfig(ignore_columns=("note",)))
     assert table.to_dict("list") == {"image_key": ["a"], "type": ["Top"], "color": ["Red"]}
+
+
+def test_a_key_forges_no_line_of_a_sentence(tmp_path):
+    forged = "a\ntagger: all is well"
+    root = shop(tmp_path, row(forged), rejects=("b\nc",))
+    sentences = [unknown_key(root, key) for key in ("a", "b\nc", "x\ny")] + [unknown_key(root, forged, NEXT_DAY)]
+    with pytest.raises(BadInput) as refused:
+        keys(root, "errors", labels=labels(**{"x\ny": ("Shirt", "White")}))
+    sentences.append(str(refused.value))
+    assert [sentence.count("\n") for sentence in sentences] == [0] * 5
+    assert r"nearest keys are: a\ntagger: all is well" in sentences[0] and r"'x\ny'" in sentences[4]

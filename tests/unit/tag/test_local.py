@@ -1,5 +1,7 @@
 """Photos of a folder on this machine: which count, in which order, and a row for each."""
 
+import errno
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,9 +53,34 @@ def test_what_is_named_comes_in_the_order_of_the_names_whatever_its_suffix(folde
 def test_what_is_not_there_and_a_folder_without_a_photo_are_told(folder, tmp_path):
     with pytest.raises(BadInput, match="There is no photo '/no/photo.jpg'"):
         find_photos([str(folder), "/no/photo.jpg"])
+    with pytest.raises(BadInput, match="There is no photo 'x{300}'"):  # longer than a file's name can be
+        find_photos(["x" * 300])
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match=r"empty holds no photo \(\.avif, \.bmp"):
         find_photos([str(tmp_path / "empty")])
+
+
+def test_folders_and_links_that_lead_nowhere_are_no_photos_whatever_their_names(folder):
+    (folder / "set.jpg").mkdir()
+    (folder / "b/deep.webp").rename(folder / "set.jpg/deep.webp")
+    (folder / "gone.png").symlink_to("nothing.png")
+    assert names(find_photos([str(folder)]), folder) == ["a.PNG", "broken.jpg", "c.jpg", "set.jpg/deep.webp"]
+
+
+def test_what_the_disk_does_not_hand_out_is_a_reject_and_the_others_are_tagged(folder, monkeypatch):
+    paths = find_photos([str(folder)])
+    paths[1].unlink()
+    whole = Path.read_bytes
+
+    def refusing(path):
+        if path.name == "c.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refusing)
+    rows = list(tag_photos(paths, ShadeTagger(), 8))
+    assert [row.get("reason") for row in rows] == [None, "not_found", "not_an_image", "access_denied"]
+    assert rows[0]["shade"] == 100 and rows[3]["detail"] == "Permission denied"
 
 
 @pytest.mark.parametrize(("batch_size", "batches"), [(2, [2, 2, None, 1]), (8, [3, 3, None, 3])])

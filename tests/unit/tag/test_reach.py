@@ -74,3 +74,9 @@ def test_a_night_to_which_nothing_is_sent_commits_nothing(root):
 
 def test_other_rejects_are_no_outage(root):
     inspected(root, [unit([], rejects(0, 30, "corrupt")), unit([], rejects(30, 30, "changed_during_run"))])
+
+
+def test_a_key_forges_no_line_of_the_sentence(root):
+    missed = [reject(f"{n}\n.jpg", reason="not_found", detail="told by storage") for n in range(6)]
+    with pytest.raises(StorageUnavailable, match=r"first '0\\n\.jpg': told by storage"):
+        inspected(root, [unit([], missed)])

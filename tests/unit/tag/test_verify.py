@@ -185,3 +185,10 @@ def test_all_dates_are_those_with_committed_files(root):
     for date in (later, DAY):
         commit_unit(Tables(root), f"r{date.day}", unit([tag("a", f"r{date.day}", date=date)]), date=date)
     assert Proof(root).dates() == [DAY, later]
+
+
+@pytest.mark.parametrize("key", ["a\nok    r1: nothing is wrong", "\x1b[2Ja", "a\u202egpj.exe", "b\u2028c"])
+def test_a_finding_takes_one_line_and_its_keys_command_no_terminal(root, key):
+    commit_unit(Tables(root), "r1", unit([tag(key)], [reject(key)]))
+    lines = [finding.as_text() for finding in verify(root, DAY)]
+    assert all(line.isprintable() for line in lines) and any(ascii(key)[1:-1] in line for line in lines)

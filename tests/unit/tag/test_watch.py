@@ -128,7 +128,8 @@ def test_the_bundles_photos_are_a_reference_from_the_first_night(tmp_path):
     assert found.accuracy["type"].margin == pytest.approx(1.96 * np.sqrt(0.55 * 0.45 * (1 / 200 + 1 / 500)))
 
 
-def test_a_prefix_is_told_against_the_bundles_photos_of_the_same_types(tmp_path):
+@pytest.mark.parametrize(("new", "shown"), [("new", "new"), ("n\new", r"n\new")])
+def test_a_prefix_is_told_against_the_bundles_photos_of_the_same_types(tmp_path, caplog, new, shown):
     rng = np.random.default_rng(0)
     types = rng.choice(2, 2000)
     sure = np.where(types == 1, 0.95, 0.55)  # a Top is always easier: a prefix of Tops alone is no news
@@ -139,12 +140,14 @@ def test_a_prefix_is_told_against_the_bundles_photos_of_the_same_types(tmp_path)
             f"{prefix}/{number}.jpg", type=label, type_confidence=confidence, color=CLASSES["color"][0],
             color_confidence=0.8, focus=rng.random(),
         )
-        for prefix, label, confidence in (("tops", "Top", 0.95), ("shirts", "Shirt", 0.55), ("new", "Shirt", 0.3))
+        for prefix, label, confidence in (("tops", "Top", 0.95), ("shirts", "Shirt", 0.55), (new, "Shirt", 0.3))
         for number in range(200)
     ]  # fmt: skip
     found = findings(open_root(str(tmp_path)), unit(rows), known)
     apart = {(each.group, each.column) for each in found.comparisons if each.is_moved and "prefix" in each.group}
-    assert apart == {("prefix=new", "type_confidence")}
+    assert apart == {(f"prefix={new}", "type_confidence")}
+    [logged] = [each.getMessage() for each in caplog.records if "prefix=" in each.getMessage()]
+    assert f"prefix={shown} " in logged and "\n" not in logged
 
 
 def test_nothing_tagged_has_no_estimate_and_no_warning(tmp_path):
