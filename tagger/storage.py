@@ -200,19 +200,15 @@ class LocalRoot(Root):
             if end and name >= high:
                 return
             if key.startswith(prefix) and name > os.fsencode(after) and name >= os.fsencode(start):
-                found = None
-                with contextlib.suppress(FileNotFoundError), errors_told(f"look at {path}"):
-                    found = _stored_file(path, key)
-                if found:
-                    yield found
+                with contextlib.suppress(FileNotFoundError):
+                    yield _stored_file(path, key)
 
     def stat(self, key: str) -> StoredObject:
         path = self._path(key)
         # "a//b" and "./a/b" open the same file, and are not how it is listed.
         if kind_of(path) != "file" or str(path.relative_to(self.uri)) != key:
             raise FileNotFoundError(str(path))
-        with errors_told(f"look at {path}"):
-            return _stored_file(str(path), key)
+        return _stored_file(str(path), key)
 
     def check(self) -> None:
         if kind_of(Path(self.uri)) != "folder":
@@ -241,9 +237,7 @@ class LocalRoot(Root):
     def fetch(self, key: str, etag: str, within_s: float = FETCH_WITHIN_S) -> bytes:
         path = self._path(key)
         try:
-            before = _stored_file(str(path), key).etag
-            data = path.read_bytes()
-            after = _stored_file(str(path), key).etag
+            before, data, after = _etag(path.stat()), path.read_bytes(), _etag(path.stat())
         except FileNotFoundError as error:
             raise FetchFailed("not_found", "the file vanished after it was listed") from error
         except PermissionError as error:
@@ -265,9 +259,13 @@ class LocalRoot(Root):
 
 
 def _stored_file(path: str, key: str) -> StoredObject:
-    stat = os.stat(path)
-    modified = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, tz=UTC)
-    return StoredObject(key, f"{stat.st_mtime_ns:x}-{stat.st_size:x}", stat.st_size, modified)
+    with errors_told(f"look at {path}"):
+        stat = os.stat(path)
+    return StoredObject(key, _etag(stat), stat.st_size, datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, tz=UTC))
+
+
+def _etag(stat: os.stat_result) -> str:
+    return f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
 
 
 class S3Root(Root):
@@ -330,11 +328,9 @@ class S3Root(Root):
             self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self._key(""), MaxKeys=1)
 
     def exists(self, key: str) -> bool:
-        try:
-            self.stat(key)
-        except FileNotFoundError:
-            return False
-        return True
+        with contextlib.suppress(FileNotFoundError):
+            return bool(self.stat(key))
+        return False
 
     def read_bytes(self, key: str) -> bytes:
         with self._told("read", key):
@@ -353,12 +349,10 @@ class S3Root(Root):
             self._s3.delete_object(Bucket=self.bucket, Key=self._key(key))
 
     def create_once(self, key: str, data: bytes) -> bool:
-        try:
-            with self._told("create", key):
-                self._put_new(key, data)
-        except FileExistsError:
-            return self._holds(key, data)
-        return True
+        with contextlib.suppress(FileExistsError), self._told("create", key):
+            self._put_new(key, data)
+            return True
+        return self._holds(key, data)
 
     @CONFLICTS
     def _put_new(self, key: str, data: bytes) -> None:
