@@ -77,7 +77,7 @@ def pixel_average_precision(histograms: Counts) -> float:
     if not pooled[1].any():
         return float("nan")
     scores, truth = np.tile(np.arange(LEVELS), 2), np.repeat([0, 1], LEVELS)
-    return float(average_precision_score(truth, scores, sample_weight=pooled.ravel()))
+    return min(float(average_precision_score(truth, scores, sample_weight=pooled.ravel())), 1.0)  # rounded above it
 
 
 def _flat(images: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score
@@ -97,7 +97,12 @@ def test_an_empty_batch_has_no_measures():
     assert np.isnan(average_precision(*nothing))
 
 
+UNEVEN = np.full((3, 4, 4), 0.125, np.float32)
+UNEVEN[0, 0, 0], UNEVEN[0, 3, 0] = 0.5, 0
+
+
 @given(maps, masks)
+@example(UNEVEN, np.ones((3, 16, 16), np.float32))  # summed in floating point, its average precision is above 1
 def test_both_lie_in_0_1_where_there_is_no_reason(relevance, mask):
     accuracy = relevance_rank_accuracy(relevance, mask)
     defined = np.array([reason is None for reason in null_reasons(relevance, mask)])
