@@ -28,9 +28,9 @@ def stage_wave(
     layout: for the cluster as it is at each start. ClusterUnavailable where a start staged nothing before it failed,
     where nothing moved for long, or the cluster stays too small; any other TaggerError at once.
     """
-    left, plan = list(units), layout()
+    left = list(units)
     while left:
-        counted = worked.done
+        counted, plan = worked.done, _once_there_is_room(layout)
         fetching, tagging, staging = plan.fetch_tasks, plan.actors, plan.stage_tasks
         told = job.stamp.run_id, len(left), fetching, tagging, staging
         _LOG.info("Run %s: %d units, %d fetching, %d tagging, %d staging", *told)
@@ -51,7 +51,6 @@ def stage_wave(
                     "If workers die again, give them more memory."
                 ) from error
             _LOG.warning("%s The %d units of this wave that are left go on with new workers.", error, len(left))
-            plan = _once_there_is_room(layout)
 
 
 def _once_there_is_room(layout: Callable[[], Layout]) -> Layout:
