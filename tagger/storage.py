@@ -225,7 +225,8 @@ class LocalRoot(Root):
             os.replace(temporary, path)
 
     def delete(self, key: str) -> None:
-        with errors_told(f"delete {(path := self._path(key))}"):
+        path = self._path(key)
+        with errors_told(f"delete {path}"):
             path.unlink(missing_ok=True)
 
     def create_once(self, key: str, data: bytes) -> bool:

@@ -166,19 +166,14 @@ def _dataset(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger
     fetch: Any = fetch_row  # Dataset.map is typed for functions of one argument, its fn_args forgotten
     tag: Any = TagRow
     stage: Any = stage_row
+    as_task: dict[str, Any] = {"fn_args": (job,), "max_retries": TASK_RETRIES}
     rows = [{"name": u.name, "shard": u.shard, "start": u.start, "count": u.count} for u in units]
     with warnings.catch_warnings():
         # Ray 2.60 announces named parameters for restarts and has none yet.
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return (
             ray.data.from_items(rows, override_num_blocks=len(rows))
-            .map(
-                fetch,
-                fn_args=(job,),
-                compute=TaskPoolStrategy(layout.fetch_tasks),
-                num_cpus=FETCH_CPUS,
-                max_retries=TASK_RETRIES,
-            )
+            .map(fetch, compute=TaskPoolStrategy(layout.fetch_tasks), num_cpus=FETCH_CPUS, **as_task)
             .map(
                 tag,
                 fn_constructor_args=(job, load_tagger),
@@ -188,13 +183,7 @@ def _dataset(units: Sequence[WorkUnit], job: TagJob, layout: Layout, load_tagger
                 max_restarts=ACTOR_RESTARTS,
                 max_task_retries=ACTOR_RESTARTS,
             )
-            .map(
-                stage,
-                fn_args=(job,),
-                compute=TaskPoolStrategy(layout.stage_tasks),
-                num_cpus=STAGE_CPUS,
-                max_retries=TASK_RETRIES,
-            )
+            .map(stage, compute=TaskPoolStrategy(layout.stage_tasks), num_cpus=STAGE_CPUS, **as_task)
         )
 
 

@@ -31,9 +31,10 @@ def stage_wave(
     left = list(units)
     while left:
         counted, plan = worked.done, _once_there_is_room(layout)
-        fetching, tagging, staging = plan.fetch_tasks, plan.actors, plan.stage_tasks
-        told = job.stamp.run_id, len(left), fetching, tagging, staging
-        _LOG.info("Run %s: %d units, %d fetching, %d tagging, %d staging", *told)
+        _LOG.info(
+            "Run %s: %d units, %d fetching, %d tagging, %d staging",
+            job.stamp.run_id, len(left), plan.fetch_tasks, plan.actors, plan.stage_tasks,
+        )  # fmt: skip
         try:
             return tag_units(left, job, plan, load_tagger, worked)
         except Stalled:
