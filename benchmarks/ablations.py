@@ -1,9 +1,10 @@
 """What each ingredient of a recipe is worth: one training a row, the same but for that ingredient.
 
-Half width, eight epochs a stage of which the first six see smaller pictures, judged on `select` items (recipes are
-never chosen on `report`). A row is a bundle of the name `ablation` in the root: one that is there is not trained again,
-one that was stopped goes on where it stopped, so the series can be ended and started at any time. A row takes about
-ten minutes on two idle cores.
+The base is configs/best.yaml at half width, with the larger photos alone and eight epochs a stage, of which the first
+six see smaller pictures; a row takes one ingredient out of it, or changes it, or adds one. All are judged on `select`
+items (recipes are never chosen on `report`). A row is a bundle of the name `ablation` in the root: one that is there is
+not trained again, one that was stopped goes on where it stopped, so the series can be ended and started at any time. A
+row takes some ten minutes of one core; two commands with rows and roots of their own use two.
 
 python -m benchmarks.catalogue --data FOLDER --out ROOT
 python -m benchmarks.ablations --root ROOT --data FOLDER [--rows NAME ...] [--seeds 0 1] [--table]
@@ -18,38 +19,36 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NAME = "ablation"
-MEDIUM = "catalog.labels_glob=labels/medium.csv"
 BASE = (
-    "catalog.label_space=configs/fashion-24x20.yaml", f"train.name={NAME}", "train.width=0.5", "train.epochs_type=8",
-    "train.epochs_color=8", "train.learning_rate=0.001", "train.schedule=cosine", "train.batch_norm_momentum=0.9",
-    "train.flip=true", "train.shift=0.06", "train.sizes={64: 0.5, 96: 0.25}",
+    "--config", "configs/best.yaml", "catalog.label_space=configs/fashion-24x20.yaml",
+    "catalog.labels_glob=labels/medium.csv", f"train.name={NAME}", "train.width=0.5", "train.epochs_type=8",
+    "train.epochs_color=8",
 )  # fmt: skip
 ROWS: dict[str, tuple[str, ...]] = {
     "base": (),
-    "no flips, no moves": ("train.flip=false", "train.shift=0"),
-    "flips alone": ("train.shift=0",),
-    "constant step size": ("train.schedule=constant",),
-    "warm-up": ("train.warmup_steps=200",),
-    "larger steps": ("train.learning_rate=0.002", "train.warmup_steps=200"),
-    "smaller batches": ("train.batch_size=32",),
-    "zoom and turn": ("train.scale=0.15", "train.rotate=5"),
-    "large zoom": ("train.scale=0.5", "train.shift=0.15", "train.rotate=5"),
+    "no flips": ("train.flip=false",),
+    "no moves": ("train.shift=0", "train.scale=0", "train.rotate=0"),
+    "large zoom": ("train.scale=0.5", "train.shift=0.15"),
     "coarse copies": ("train.coarse=0.25",),
-    "label smoothing": ("train.label_smoothing=0.1",),
-    "class balance": ("train.class_balance=0.5",),
-    "weight decay": ("train.weight_decay=0.05",),
-    "averaging": ("train.averaging=0.99",),
-    "full size throughout": ("train.sizes={}",),
-    "backgrounds": ("train.replace_background=0.5",),
+    "no backgrounds": ("train.replace_background=0",),
     "few backgrounds": ("train.replace_background=0.25",),
     "many backgrounds": ("train.replace_background=0.75",),
-    "no dropout": ("train.dropout=0",),
-    "slow statistics": ("train.batch_norm_momentum=0.99",),
+    "full size throughout": ("train.sizes={}",),
     "padded": ("catalog.fit=pad",),
-    "no transfer": ("train.transfer=false",),
-    "residual trunk": ("train.trunk=residual_cnn", "train.width=1.0"),
-    "residual trunk with pooling": ("train.trunk=residual_pool_cnn", "train.width=1.0"),
     "with small photos": ("catalog.labels_glob=labels/*.csv",),
+    "constant step size": ("train.schedule=constant",),
+    "no warm-up": ("train.warmup_steps=0",),
+    "smaller steps": ("train.learning_rate=0.001",),
+    "larger batches": ("train.batch_size=64",),
+    "slow statistics": ("train.batch_norm_momentum=0.99",),
+    "no averaging": ("train.averaging=0",),
+    "no weight decay": ("train.weight_decay=0",),
+    "no dropout": ("train.dropout=0",),
+    "no label smoothing": ("train.label_smoothing=0",),
+    "more label smoothing": ("train.label_smoothing=0.1",),
+    "class balance": ("train.class_balance=0.5",),
+    "no transfer": ("train.transfer=false",),
+    "original trunk": ("train.trunk=seed_cnn",),
 }
 """Row -> what it changes of BASE."""
 
@@ -69,7 +68,7 @@ def trained(root: Path, row: str, seed: int) -> bool:
     if bundle_of(root, row, seed):
         return True
     started = root / "ablations" / f"{version(row, seed)}.run"
-    settings = [MEDIUM, *BASE, *ROWS[row], f"train.version={version(row, seed)}", f"train.seed={seed}", f"root={root}"]
+    settings = [*BASE, *ROWS[row], f"train.version={version(row, seed)}", f"train.seed={seed}", f"root={root}"]
     resume = [f"train.resume={started.read_text()}"] if started.exists() else []
     command = [sys.executable, "-c", "from tagger.cli import main; main()", "train", *settings, *resume]
     print(f"{version(row, seed)}: {'going on' if resume else 'starting'}", file=sys.stderr, flush=True)

@@ -130,7 +130,7 @@ def vacuum(
     config: ConfigFile = None,
     root: RootOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go; remove nothing.")] = False,
-    grace_hours: Annotated[float, typer.Option("--grace-hours", min=0, help=_GRACE_HELP)] = 24.0,
+    grace_hours: Annotated[int, typer.Option("--grace-hours", min=0, max=876_000, help=_GRACE_HELP)] = 24,
     style: FormatOption = "table",
     verbose: Verbose = False,
 ) -> None:
@@ -155,7 +155,7 @@ def compact(
     config: ConfigFile = None,
     root: RootOption = None,
     date: DateOption = None,
-    older_than: Annotated[int, typer.Option("--older-than", min=0, metavar="DAYS", help=_AGE_HELP)] = 7,
+    older_than: Annotated[int, typer.Option("--older-than", min=0, max=36_500, metavar="DAYS", help=_AGE_HELP)] = 7,
     style: FormatOption = "table",
     verbose: Verbose = False,
 ) -> None:

@@ -219,6 +219,12 @@ def test_a_run_that_must_be_finished_is_neither_aborted_nor_resumed_when_committ
     assert "is committed: nothing of it is left to do" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("asked", [("vacuum", "--grace-hours=inf"), ("compact", "--older-than=4000000000")])
+def test_a_time_that_no_clock_has_is_refused(runs, capsys, asked):
+    assert call("runs", *asked, runs) == 2
+    assert f"Invalid value for '{asked[1].split('=')[0]}'" in capsys.readouterr().err
+
+
 def test_an_aborted_run_is_vacuumed_after_a_dry_run(runs, capsys):
     assert answer(capsys, "runs", "abort", run_id_of(3), runs)["status"] == "aborted"
     tried = answer(capsys, "runs", "vacuum", runs, "--grace-hours", "0", "--dry-run")
