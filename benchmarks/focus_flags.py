@@ -3,7 +3,7 @@
 Sets: `report` photos of the catalogue as they are; the same products moved to plain colors and to street photos;
 another shop's catalogue. The risk models are fitted on `calibrate` photos: alone, and with their moved copies.
 
-python -m benchmarks.focus_flags --model models/fashion-24x20/4 [--data FOLDER] [--products 250]
+python -m benchmarks.focus_flags --model models/fashion-24x20/5 [--data FOLDER] [--products 250]
 """
 
 import os

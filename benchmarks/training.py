@@ -256,7 +256,7 @@ def graph_case(bench: Bench) -> Iterator[Row]:
         "64 px": Plain(shape, side=64),
         "96 px": Plain(shape, side=96),
         "seed_cnn 1.0": Plain(bench.shape(width=1.0)),
-        "residual_cnn 1.0": Plain(bench.shape(width=1.0, trunk="residual_cnn")),
+        "residual_pool_cnn 1.0": Plain(bench.shape(width=1.0, trunk="residual_pool_cnn")),
     }
     side = bench.host.add("plain loops", process(sides.run_plain, variants, a.batch, a.threads))
 

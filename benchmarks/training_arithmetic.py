@@ -46,7 +46,7 @@ UTILISATION = {"FP32": 0.30, "BF16": 0.10}
 NETWORKS = {
     "seed_cnn 0.5": NetworkShape(width=0.5),
     "seed_cnn 1.0": NetworkShape(width=1.0),
-    "residual_cnn 1.0": NetworkShape(width=1.0, trunk="residual_cnn"),
+    "residual_pool_cnn 1.0": NetworkShape(width=1.0, trunk="residual_pool_cnn"),
 }
 MEASURED_NETWORK = "seed_cnn 0.5"
 _SAMPLE = 200_000  # rows of which the table's bytes are measured

@@ -74,9 +74,8 @@ class TrainConfig(_Section):
     """The bundle's name under `models/`."""
     version: Annotated[str | None, BeforeValidator(_number_as_text)] = None
     """The bundle's version; null takes the time the training started."""
-    trunk: Literal["seed_cnn", "residual_cnn", "residual_pool_cnn"] = "seed_cnn"
-    """The convolutional trunk: five plain blocks, or ten convolutions with shortcuts (docs/training.md). The maps of
-    residual_cnn are displaced; it is there for bundles that were trained with it."""
+    trunk: Literal["seed_cnn", "residual_pool_cnn"] = "seed_cnn"
+    """The convolutional trunk: five plain blocks, or ten convolutions with shortcuts (docs/training.md)."""
     width: Annotated[float, Field(gt=0, le=4)] = 1.0
     """Factor on the trunk's filter counts (64, 128, 128, 256, 256; of the residual ones 24, 48, 96, 192)."""
     head: tuple[Positive, ...] = ()

@@ -19,7 +19,7 @@ FILTERS = (64, 128, 128, 256, 256)
 """Filters of the five blocks of `seed_cnn` at width 1.0."""
 
 RESIDUAL_FILTERS = (24, 48, 96, 192)
-"""Filters of the stem and the three stages of the residual trunks at width 1.0."""
+"""Filters of the stem and the three stages of `residual_pool_cnn` at width 1.0."""
 
 TRUNK = "trunk"
 """Name of the trunk layer inside every network."""
@@ -66,28 +66,14 @@ def seed_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
     return keras.Model(inputs, x, name=TRUNK)
 
 
-def residual_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
+def residual_pool_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
     """Ten convolutions with shortcuts: (B, size_px, size_px, 3) in [0, 1] -> (B, size_px / 16, size_px / 16, K).
 
-    A stem at half the resolution, then three stages of one convolution and one residual block each; at width 1.0 and
-    128 px the output is (B, 8, 8, 192). Less work at full resolution pays for more depth below it.
-    Its maps lie 6.5 px above and left of what they are about, since strides of 2 pad even sides on one side only. It
-    is there for bundles that were trained with it; `residual_pool_cnn` does not have that.
-    Source: He et al. 2016, Deep Residual Learning.
-    """
-    inputs = keras.Input((shape.size_px, shape.size_px, 3))
-    stem, *stages = (_scaled(filters, shape) for filters in RESIDUAL_FILTERS)
-    x = keras.layers.MaxPooling2D(2)(_convolved(inputs, stem, shape, norm, stride=2))
-    for number, filters in enumerate(stages):
-        x = _with_shortcut(_convolved(x, filters, shape, norm, stride=2 if number else 1), shape, norm)
-    return keras.Model(inputs, x, name=TRUNK)
-
-
-def residual_pool_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Model:
-    """`residual_cnn` with every place in the middle of what it sees: a stem of 4x4, and pooling between the stages.
-
-    (B, size_px, size_px, 3) in [0, 1] -> (B, size_px / 16, size_px / 16, K); the same work but for the stem's.
-    Source: He et al. 2019, Bag of Tricks for Image Classification (ResNet-D): pooling before a convolution.
+    A stem at half the resolution, then three stages of one convolution and one residual block each, with pooling
+    between them; at width 1.0 and 128 px the output is (B, 8, 8, 192). Less work at full resolution pays for more depth
+    below it. What halves has an even size, or is pooling, so that every place is in the middle of what it sees.
+    Source: He et al. 2016, Deep Residual Learning; pooling before a convolution: He et al. 2019, Bag of Tricks for
+    Image Classification (ResNet-D).
     """
     inputs = keras.Input((shape.size_px, shape.size_px, 3))
     stem, *stages = (_scaled(filters, shape) for filters in RESIDUAL_FILTERS)
@@ -98,7 +84,7 @@ def residual_pool_cnn(shape: NetworkShape, norm: Norm = PLAIN_NORM) -> keras.Mod
     return keras.Model(inputs, x, name=TRUNK)
 
 
-TRUNKS = {"seed_cnn": seed_cnn, "residual_cnn": residual_cnn, "residual_pool_cnn": residual_pool_cnn}
+TRUNKS = {"seed_cnn": seed_cnn, "residual_pool_cnn": residual_pool_cnn}
 
 
 def _convolved(x: Any, filters: int, shape: NetworkShape, norm: Norm, side: int = 3, stride: int = 1) -> Any:

@@ -6,7 +6,7 @@ from typing import Literal
 INPUT_PX = 128
 """Side of the square network input."""
 
-Trunk = Literal["seed_cnn", "residual_cnn", "residual_pool_cnn"]
+Trunk = Literal["seed_cnn", "residual_pool_cnn"]
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ HEADS = {
     "one layer": ((), "seed_cnn"),
     "two layers": ((7,), "seed_cnn"),
     "three layers": ((7, 6), "seed_cnn"),
-    "shortcuts": ((), "residual_cnn"),
-    "shortcuts and pooling": ((), "residual_pool_cnn"),
+    "shortcuts": ((), "residual_pool_cnn"),
 }
 
 
