@@ -1,5 +1,6 @@
 """Labels to answers on an S3 server and a real Ray cluster, through `ray job submit` as users type it."""
 
+import contextlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import boto3
+import psutil
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -66,8 +68,13 @@ def cluster(environment, tmp_path_factory):
         wait_until_it_takes_jobs(address, environment, log)
         yield address
     finally:
-        head.terminate()
+        # Asked to end, the head waits half a minute for its processes.
+        of_ours = [*psutil.Process(head.pid).children(recursive=True), psutil.Process(head.pid)]
+        for each in of_ours:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
         head.wait(60)
+        psutil.wait_procs(of_ours, 10)
 
 
 def wait_until_it_takes_jobs(address: str, environment: dict[str, str], log: Path) -> None:
